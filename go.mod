@@ -1,0 +1,3 @@
+module github.com/softnet-go/softnet
+
+go 1.25.0

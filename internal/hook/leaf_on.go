@@ -1,0 +1,5 @@
+//go:build witness || race
+
+package hook
+
+const leaves = true

@@ -1,0 +1,7 @@
+//go:build witness || race
+
+package witness
+
+// Enabled is true in builds that keep the books: those with the tag witness, and all
+// with -race.
+const Enabled = true
