@@ -1,0 +1,358 @@
+package psref
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	uatomic "go.uber.org/atomic"
+
+	"github.com/softnet-go/softnet/internal/cpu"
+	"github.com/softnet-go/softnet/internal/hook"
+	"github.com/softnet-go/softnet/internal/invariants"
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/witness"
+)
+
+// A Class is a family of targets that are referred to and destroyed alike, one for each
+// kind of resource: "ifnet", "rtentry" (psref_class). Make one with [NewClass]; it must
+// not be copied. Its methods are safe for concurrent use.
+type Class struct {
+	dom  *lwp.Domain    // immutable
+	name string         // immutable
+	held *witness.Level // immutable: what waiting for holders of this class means
+
+	mu     hook.Mutex // leaf
+	free   hook.Cond  // some target's pending has become 0; guarded by mu
+	closed bool       // guarded by mu
+
+	live uatomic.Int64 // targets between Init and the end of Destroy
+	stats
+}
+
+type stats struct {
+	destroyed uatomic.Uint64
+	waited    uatomic.Uint64
+	longest   uatomic.Duration
+}
+
+// NewClass returns a class of targets for the LWPs of a domain (psref_class_create).
+func NewClass(dom *lwp.Domain, name string) *Class {
+	return &Class{dom: dom, name: name, held: witness.NewLevel("psref "+name, 0)}
+}
+
+// Name returns the name the class was made with.
+func (c *Class) Name() string { return c.name }
+
+// Close ends the class (psref_class_destroy). It panics while a target is live.
+func (c *Class) Close() {
+	if n := c.live.Load(); n != 0 {
+		panic(&witness.Violation{Rule: "psref: class in use",
+			Text: fmt.Sprintf("psref: class %q may not be closed while %d of its targets are not destroyed", c.name, n)})
+	}
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+}
+
+// Stats is a snapshot of a class's counters.
+type Stats struct {
+	Live      int64         // targets initialised and not yet destroyed
+	Destroyed uint64        // targets destroyed
+	Waited    uint64        // how many of those had to wait for a holder
+	Longest   time.Duration // the longest Destroy
+}
+
+// Stats returns the counters. It may be called at any time by anyone.
+func (c *Class) Stats() Stats {
+	return Stats{c.live.Load(), c.destroyed.Load(), c.waited.Load(), c.longest.Load()}
+}
+
+// A Ref is one passive reference, in storage of the caller: usually a variable on its
+// stack, or a field of whatever it works for (psref). The zero Ref holds nothing. While
+// it holds something it belongs to the LWP that acquired it, and must not be copied by
+// assignment: see [Ref.Copy].
+type Ref struct {
+	_ noCopy
+	l *lwp.LWP
+	t *Target // nil while r holds nothing
+	i uint32  // which of l's places
+}
+
+// Acquire makes r refer to t, for l, and reports whether it could: it fails when t is
+// being destroyed or is dead (psref_acquire). Until r is released t is not destroyed.
+//
+// Something else must keep t from being destroyed during the call: a read section in
+// which t was found, or another reference. Acquire never blocks and allocates nothing,
+// except that an LWP which holds more than eight references at once grows. It writes no
+// word that another LWP writes.
+//
+// It panics if r is in use, or t was initialised with another class.
+func (c *Class) Acquire(l *lwp.LWP, r *Ref, t *Target) bool {
+	if r.t != nil || t.class != c {
+		c.cannotAcquire(l, r, t)
+	}
+	p := l.CPU()
+	if t.life.Dying.Load() != 0 { // for a softint this is all; it spares a thread the exchange
+		return false
+	}
+	i := p.Take()
+	ch, j := p.Chunk(i)
+	if p.Softint {
+		ch.Hold(j, &t.life)
+	} else {
+		ch.Slots[j].Store(t.id)
+		if t.life.Dying.Load() != 0 {
+			t.drop(ch, j)
+			p.Give(i)
+			return false
+		}
+	}
+	r.l, r.t, r.i = l, t, i
+	if invariants.Enabled {
+		p.Remember(i, t.String(), 1)
+	}
+	if witness.Enabled {
+		c.held.Enter(l.Books())
+	}
+	return true
+}
+
+// Release gives the reference back (psref_release). l must be the LWP that acquired it.
+// It never blocks for long: it wakes a Destroy that waits for it.
+//
+// It panics if r holds nothing, or belongs to another LWP.
+func (r *Ref) Release(l *lwp.LWP) {
+	t := r.t
+	if t == nil || r.l != l {
+		r.cannotRelease(l)
+	}
+	p := l.CPU()
+	ch, j := p.Chunk(r.i)
+	r.t = nil
+	if invariants.Enabled && !p.Used(r.i) {
+		r.copied(l, t)
+	}
+	if witness.Enabled {
+		t.class.held.Exit(l.Books())
+	}
+	if p.Softint {
+		if ch.Drop(j) {
+			t.settle()
+		}
+	} else {
+		t.drop(ch, j)
+	}
+	p.Give(r.i)
+}
+
+// Held reports whether r holds a reference.
+func (r *Ref) Held() bool { return r.t != nil }
+
+// Target returns what r refers to, or nil.
+func (r *Ref) Target() *Target { return r.t }
+
+// Copy makes to a second reference to what r refers to, for the same LWP; each must be
+// released (psref_copy). Unlike Acquire it cannot fail: r keeps the target from being
+// dead, even while it is being destroyed.
+//
+// It panics if r holds nothing or belongs to another LWP, if to is in use, or is r.
+func (r *Ref) Copy(l *lwp.LWP, to *Ref) {
+	t := r.t
+	if t == nil || r.l != l || to == r || to.t != nil {
+		r.cannotCopy(l, to)
+	}
+	p := l.CPU()
+	i := p.Take()
+	ch, j := p.Chunk(i)
+	if p.Softint {
+		ch.Hold(j, &t.life)
+		if from, k := p.Chunk(r.i); from.Counted(k) {
+			ch.Count(j)
+		}
+	} else {
+		ch.Slots[j].Store(t.id)
+		if t.life.Dying.Load() != 0 {
+			t.find(&ch.Slots[j]) // the destroyer may have looked here already
+		}
+	}
+	to.l, to.t, to.i = l, t, i
+	if invariants.Enabled {
+		p.Remember(i, t.String(), 1)
+	}
+	if witness.Enabled {
+		t.class.held.Enter(l.Books())
+	}
+}
+
+// A Target is the part of a resource that can be referred to passively. Embed it by
+// value; [Class.Init] makes it usable. It must not be copied.
+//
+//	fresh ──Init──▶ live ──Destroy──▶ draining ──▶ dead
+//	                 ▲                              │
+//	                 └────────────Init──────────────┘
+type Target struct {
+	_     noCopy
+	life  cpu.Life
+	id    uint64 // set by Init; never given twice in a domain
+	class *Class // set by Init
+
+	destroyer *lwp.LWP // who is in Destroy; guarded by class.mu
+}
+
+// States of a target, as its Dying word says.
+const (
+	live = iota
+	draining
+	dead
+)
+
+// Init makes t a live target of the class (psref_target_init). The caller has t to
+// itself, and publishes it afterwards. A target that has been destroyed may be
+// initialised again. It panics if t is live or being destroyed.
+func (c *Class) Init(t *Target) {
+	if t.class != nil && t.life.Dying.Load() != dead {
+		panic(&witness.Violation{Rule: "psref: initialised twice",
+			Text: fmt.Sprintf("psref: %v is still in use and may not be initialised again", t)})
+	}
+	t.class, t.id = c, c.dom.NewID()
+	t.life.Dying.Store(live)
+	c.live.Inc()
+}
+
+// String returns "rtentry 17", the class and a number no other target of the domain has.
+func (t *Target) String() string {
+	if t.class == nil {
+		return "a target that was never initialised"
+	}
+	return fmt.Sprintf("%s %d", t.class.name, t.id)
+}
+
+// Held reports whether l holds a reference to t. It is for assertions (psref_held).
+func (t *Target) Held(l *lwp.LWP) bool {
+	if t.class == nil {
+		return false
+	}
+	p := l.CPU()
+	return p.Holds(&t.life) || p.Refers(t.id)
+}
+
+// Dying reports whether t is being destroyed or is dead: whether Acquire would fail.
+func (t *Target) Dying() bool { return t.life.Dying.Load() != live }
+
+// Destroy refuses new references to t and returns once the last is released
+// (psref_target_destroy). The caller has made sure that nobody can begin an Acquire: it
+// has unlinked t and then waited for a grace period.
+//
+// It blocks, woken by the last holder. l must not be a softint that is online
+// ([lwp.ErrWouldSleep]), be in a read section, or hold a reference to t itself: the last
+// two panic, because they would wait for themselves. Nor may the caller hold a lock that
+// a holder or a softint handler may take; the witness reports it on the first run that
+// shows both halves. When ctx ends first Destroy returns ctx.Err(): t stays refused to
+// new holders, and Destroy must be called again to learn that it is free.
+func (t *Target) Destroy(ctx context.Context, l *lwp.LWP) error {
+	c := t.class
+	if c == nil || l.CPU().Depth != 0 || t.Held(l) {
+		t.cannotDestroy(l)
+	}
+	if l.InSoftint() {
+		return fmt.Errorf("psref: Destroy of %v by %v: %w", t, l, lwp.ErrWouldSleep)
+	}
+	if witness.Enabled {
+		c.held.WillWait(l.Books())
+		c.dom.SoftintLevel().WillWait(l.Books())
+	}
+	start := time.Now()
+	c.mu.Lock()
+	if t.destroyer != nil || t.life.Dying.Load() == dead {
+		c.mu.Unlock()
+		t.cannotDestroy(l)
+	}
+	t.destroyer = l
+	t.life.Dying.Store(draining)
+	c.mu.Unlock()
+
+	waited, err := t.drain(ctx)
+
+	c.mu.Lock()
+	t.destroyer = nil
+	if err == nil {
+		t.life.Dying.Store(dead)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	c.live.Dec()
+	c.destroyed.Inc()
+	if waited {
+		c.waited.Inc()
+	}
+	if d := time.Since(start); d > c.longest.Load() {
+		c.longest.Store(d) // two at once may lose the longer: it is a statistic
+	}
+	return nil
+}
+
+// drain finds every holder of t, each of which then owes one decrement of Pending, and
+// waits for the last. It may be repeated after ctx has ended it: holders found before
+// are marked and are not counted again.
+func (t *Target) drain(ctx context.Context) (waited bool, err error) {
+	c, m := t.class, t.class.dom.Machine()
+	t.life.Pending.Add(1) // ours, while we look: it cannot reach 0 before we are done
+	for _, p := range m.All() {
+		for ch := &p.Refs; ch != nil; ch = ch.Next() {
+			for i := range ch.Slots {
+				t.find(&ch.Slots[i])
+			}
+		}
+	}
+	err = m.Rendezvous(ctx) // each softint counts what it holds
+	if t.life.Pending.Add(-1) == 0 || err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for t.life.Pending.Load() != 0 {
+		if err := c.free.WaitContext(ctx, &c.mu); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// find marks slot s if it refers to t and is not marked yet. The count goes up before
+// the mark is made: whoever sees the mark may take it down at once.
+func (t *Target) find(s *hook.Uint64) {
+	if s.Load() != t.id {
+		return
+	}
+	t.life.Pending.Add(1)
+	if !s.CompareAndSwap(t.id, t.id|cpu.SlotWaited) {
+		t.settle() // it was released, or marked, meanwhile
+	}
+}
+
+// drop empties a thread's slot, which refers to t.
+func (t *Target) drop(ch *cpu.Chunk, j uint32) {
+	if ch.Slots[j].Swap(0)&cpu.SlotWaited != 0 {
+		t.settle()
+	}
+}
+
+// settle takes one from Pending. After the decrement t may be destroyed and used for
+// something else, so only the class is touched.
+func (t *Target) settle() {
+	c := t.class
+	if t.life.Pending.Add(-1) == 0 {
+		c.mu.Lock()
+		c.free.Broadcast()
+		c.mu.Unlock()
+	}
+}
+
+// noCopy lets go vet find copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
