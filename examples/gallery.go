@@ -1,0 +1,17 @@
+package main
+
+import (
+	"github.com/softnet-go/softnet/examples/internal/lesson"
+	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
+)
+
+// gallery is what there is to run, in the order to read it in. A new lesson or program
+// is one line here; README.md then wants `go test ./examples -update`.
+var gallery = lesson.Gallery{
+	Lessons: []lesson.Lesson{
+		psrefhold.Lesson,
+	},
+	Programs: []lesson.Program{
+		// forward.Program,
+	},
+}
