@@ -23,6 +23,7 @@ func (c *Cond) WaitContext(ctx context.Context, mu *Mutex) error {
 }
 
 func (c *Cond) wait(ctx context.Context, mu *Mutex) error {
+	c.waits()
 	s := newSleeper()
 	c.sleepers = append(c.sleepers, s)
 	mu.Unlock()
@@ -41,6 +42,7 @@ func (c *Cond) wait(ctx context.Context, mu *Mutex) error {
 
 // Signal wakes the sleeper that has waited longest, if there is one (cv_signal).
 func (c *Cond) Signal() {
+	c.wakes()
 	if len(c.sleepers) > 0 {
 		c.sleepers[0].wake()
 		c.sleepers = slices.Delete(c.sleepers, 0, 1)
@@ -49,6 +51,7 @@ func (c *Cond) Signal() {
 
 // Broadcast wakes every sleeper (cv_broadcast).
 func (c *Cond) Broadcast() {
+	c.wakes()
 	for _, s := range c.sleepers {
 		s.wake()
 	}

@@ -43,6 +43,10 @@ func Go(name string, f func()) { go f() }
 // for a change that another task must make is only a longer schedule.
 func Exploring() bool { return false }
 
+// waits and wakes are where a schedule explorer would have its say.
+func (c *Cond) waits() {}
+func (c *Cond) wakes() {}
+
 // sleeper is one goroutine asleep on a Cond.
 type sleeper chan struct{}
 

@@ -18,23 +18,27 @@ type Mutex struct {
 
 // Lock takes the lock.
 func (m *Mutex) Lock() {
-	if t := Self(); t != nil {
-		if t.Dead() {
-			m.mu.TryLock()
-			return
-		}
-		_ = t.Park(OpLock, unsafe.Pointer(m), nil, func() bool { return !m.held.Load() })
+	t := Self()
+	switch {
+	case t == nil:
+		m.mu.Lock()
+	case t.Dead():
+		m.mu.TryLock() // whoever holds it is dead too
+	default:
+		_ = t.Park(OpLock, unsafe.Pointer(m), nil, m.free)
+		m.mu.Lock()
 	}
-	m.mu.Lock()
 	m.held.Store(true)
 	if leaves {
 		leafLocked(m)
 	}
 }
 
+func (m *Mutex) free() bool { return !m.held.Load() }
+
 // TryLock takes the lock if it is free and reports whether it did.
 func (m *Mutex) TryLock() bool {
-	Point(OpLock, unsafe.Pointer(m))
+	Point(OpTryLock, unsafe.Pointer(m))
 	ok := m.mu.TryLock()
 	if ok {
 		m.held.Store(true)
@@ -52,23 +56,28 @@ func (m *Mutex) Unlock() {
 	}
 	if t := Self(); t != nil {
 		t.Point(OpUnlock, unsafe.Pointer(m))
-		if t.Dead() {
+		switch {
+		case t.Dead():
 			m.mu.TryLock() // whoever held it is dead too
+		case !m.held.Load():
+			panic("hook: unlock of unlocked mutex") // sync would end the process
 		}
 	}
 	m.held.Store(false)
 	m.mu.Unlock()
 }
 
+// A Cond has its choice points on entry: a caller that forgot the Mutex must be seen
+// between testing its condition and joining the sleepers, and before it wakes them.
+func (c *Cond) waits() { Point(OpWait, unsafe.Pointer(c)) }
+func (c *Cond) wakes() { Point(OpWake, unsafe.Pointer(c)) }
+
 // sleeper is one goroutine asleep on a Cond.
 type sleeper chan struct{}
 
 func newSleeper() sleeper { return make(chan struct{}) }
 
-func (s sleeper) wake() {
-	Point(OpWake, nil)
-	close(s)
-}
+func (s sleeper) wake() { close(s) }
 
 func (s sleeper) woken() bool {
 	select {
@@ -82,7 +91,7 @@ func (s sleeper) woken() bool {
 // sleep returns nil when woken and otherwise why the context ended.
 func (s sleeper) sleep(c *Cond, ctx context.Context) error {
 	if t := Self(); t != nil {
-		return t.Park(OpWait, unsafe.Pointer(c), ctx, s.woken)
+		return t.Park(OpSleep, unsafe.Pointer(c), ctx, s.woken)
 	}
 	if ctx == nil {
 		<-s

@@ -14,21 +14,27 @@ type Op uint8
 
 // The operations that are choice points.
 const (
-	OpNone   Op = iota
-	OpLoad      // of a word
-	OpStore     // of a word
-	OpSwap      // of a word
-	OpAdd       // to a word
-	OpCAS       // of a word
-	OpLock      // of a Mutex
-	OpUnlock    // of a Mutex
-	OpWait      // on a Cond
-	OpWake      // of the sleepers of a Cond
-	OpGo        // of a new task
-	OpUser      // a point the user named
+	OpNone    Op = iota
+	OpLoad       // of a word
+	OpStore      // of a word
+	OpSwap       // of a word
+	OpAdd        // to a word
+	OpCAS        // of a word
+	OpLock       // of a Mutex, parked until it is free
+	OpTryLock    // of a Mutex
+	OpUnlock     // of a Mutex
+	OpWait       // on a Cond: about to join its sleepers
+	OpSleep      // on a Cond, parked until woken
+	OpWake       // of the sleepers of a Cond
+	OpSend       // on a channel, parked until there is room
+	OpRecv       // from a channel, parked until there is something
+	OpClose      // of a channel
+	OpYield      // to all others: spinning, or dwelling
+	OpUser       // a point the user named; the object is the *string
 )
 
-var opNames = [...]string{"none", "load", "store", "swap", "add", "cas", "lock", "unlock", "wait", "wake", "go", "user"}
+var opNames = [...]string{"none", "load", "store", "swap", "add", "cas", "lock", "trylock", "unlock",
+	"wait", "sleep", "wake", "send", "recv", "close", "yield", "user"}
 
 func (o Op) String() string {
 	if int(o) < len(opNames) {
@@ -46,7 +52,7 @@ type Task interface {
 	// context that can end, the scheduler may choose to end the wait instead; Park
 	// then returns why. The scheduler calls ready between steps, from any goroutine.
 	Park(op Op, obj unsafe.Pointer, ctx context.Context, ready func() bool) error
-	// Go starts f as a task of the same scheduler.
+	// Go starts f as a task of the same scheduler; a dead task starts nothing.
 	Go(name string, f func())
 	// Dead reports that the schedule is over and the task only unwinds: it must
 	// neither block nor touch a lock that another dead task may hold.
@@ -54,7 +60,8 @@ type Task interface {
 }
 
 // tasks maps the profile labels of a goroutine, which are a pointer that belongs to it
-// alone, to its task. Goroutines without labels of ours are not in it.
+// alone, to its task. Goroutines without labels of ours are not in it. One that a task
+// starts with a go statement inherits the pointer: a scheduler must tell it apart.
 var (
 	tasks    sync.Map // unsafe.Pointer -> Task
 	attached atomic.Int64
@@ -117,7 +124,7 @@ func Exploring() bool { return Self() != nil }
 
 // Go starts f in a goroutine, a task if the caller is one.
 func Go(name string, f func()) {
-	if t := Self(); t != nil && !t.Dead() {
+	if t := Self(); t != nil {
 		t.Go(name, f)
 		return
 	}
