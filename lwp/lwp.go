@@ -28,11 +28,12 @@ var ErrWouldSleep = errors.New("a softint may not sleep")
 // to anything. It may be handed to another goroutine in the way any plain memory may be.
 // Make one with [Domain.Bind] or [Domain.BindSoftint]; an LWP must not be copied.
 type LWP struct {
-	c cpu.CPU
+	// CPU is what the rooms of this module keep per LWP, in the open because they
+	// inline what they do with it. Its type is internal: there is nothing here for others.
+	CPU cpu.CPU
 
 	dom    *Domain         // immutable
 	slot   uint32          // its place in dom.lwps, plus one; immutable
-	bound  bool            // between Bind and Unbind; the owner's
 	name   string          // of a softint; the owner's
 	books  *witness.Thread // checked builds: what the owner holds; the owner's
 	locals []any           // by Local.index; the owner's
@@ -43,18 +44,14 @@ func (l *LWP) Domain() *Domain { return l.dom }
 
 // InSoftint reports whether l is a softint that is online: whether it may not sleep
 // (cpu_softintr_p).
-func (l *LWP) InSoftint() bool { return l.c.IsOnline() }
-
-// CPU returns what the rooms of this module keep per LWP. Its type is internal: there
-// is nothing here for others.
-func (l *LWP) CPU() *cpu.CPU { return &l.c }
+func (l *LWP) InSoftint() bool { return l.CPU.IsOnline() }
 
 // Books returns the books that a checked build keeps on l's owner, and nil otherwise.
 func (l *LWP) Books() *witness.Thread { return l.books }
 
 // String returns "thread 3" or "softint 4 (netisr0)".
 func (l *LWP) String() string {
-	if l.c.Softint {
+	if l.CPU.Softint {
 		return fmt.Sprintf("softint %d (%s)", l.slot, l.name)
 	}
 	return fmt.Sprintf("thread %d", l.slot)
@@ -67,27 +64,29 @@ func (l *LWP) Checkpoint() {
 	if invariants.Enabled {
 		l.mustBeOutside("pass a checkpoint")
 	}
-	if l.c.Asked() {
+	if l.CPU.Asked() {
 		l.answer()
 	}
 }
 
 //go:noinline
 func (l *LWP) answer() {
-	if l.c.IsOnline() {
+	if l.CPU.IsOnline() {
 		l.mustBeOutside("pass a checkpoint")
-		l.c.Answer()
+		l.CPU.Answer()
 	}
 }
 
 // Offline says that softint l runs no handler until [LWP.Online]: nobody waits for it,
 // and it may sleep. It must be in no read section and hold no reference.
 func (l *LWP) Offline() {
-	if !l.c.IsOnline() {
+	if !l.CPU.IsOnline() {
 		l.misuse("is no online softint and cannot go offline")
 	}
-	l.mustBeIdle("go offline")
-	l.c.Offline()
+	if !l.CPU.Idle() {
+		l.busy("go offline")
+	}
+	l.CPU.Offline()
 	if witness.Enabled {
 		l.dom.softints.Exit(l.books)
 	}
@@ -95,26 +94,28 @@ func (l *LWP) Offline() {
 
 // Online ends what Offline began. It never blocks.
 func (l *LWP) Online() {
-	if !l.c.Softint || l.c.IsOnline() {
+	if !l.CPU.Softint || l.CPU.IsOnline() {
 		l.misuse("is no offline softint and cannot come online")
 	}
 	if witness.Enabled {
 		l.dom.softints.Enter(l.books)
 	}
-	l.c.Online()
+	l.CPU.Online()
 }
 
 // Unbind gives l back. It must hold no reference and be in no read section; l must not
 // be used again (curlwp_bindx). It never blocks.
 func (l *LWP) Unbind() {
-	if !l.bound {
+	if l.CPU.Base == 0 {
 		l.misuse("is unbound already")
 	}
-	l.mustBeIdle("unbind")
-	if l.c.IsOnline() {
+	if !l.CPU.Idle() {
+		l.busy("unbind")
+	}
+	if l.CPU.IsOnline() {
 		l.Offline()
 	}
-	l.c.Softint, l.bound = false, false
+	l.CPU.Base = 0
 	if witness.Enabled {
 		l.books = nil
 	}
@@ -122,14 +123,8 @@ func (l *LWP) Unbind() {
 }
 
 func (l *LWP) mustBeOutside(doing string) {
-	if l.c.Depth != 0 {
+	if !l.CPU.Outside() {
 		l.misuse("may not " + doing + " inside a read section")
-	}
-}
-
-func (l *LWP) mustBeIdle(doing string) {
-	if !l.c.Idle() {
-		l.busy(doing)
 	}
 }
 
@@ -138,7 +133,7 @@ func (l *LWP) busy(doing string) {
 	l.mustBeOutside(doing)
 	v := &witness.Violation{Rule: "lwp: leak"}
 	var held []string
-	for _, h := range l.c.Holdings() {
+	for _, h := range l.CPU.Holdings() {
 		held = append(held, h.What)
 		if invariants.Enabled {
 			v.Sites = append(v.Sites, witness.Site{What: h.What + " acquired", Stack: h.Site.String()})
@@ -218,7 +213,7 @@ func NewDomain(opts ...Option) *Domain {
 // nothing while as many LWPs have been in use at once before.
 func (d *Domain) Bind() *LWP {
 	l := d.get()
-	l.bound = true
+	l.CPU.Start(l.slot, false)
 	if witness.Enabled {
 		l.books = witness.Self()
 	}
@@ -229,7 +224,8 @@ func (d *Domain) Bind() *LWP {
 // reports (softint_establish).
 func (d *Domain) BindSoftint(name string) *LWP {
 	l := d.Bind()
-	l.name, l.c.Softint = name, true
+	l.CPU.Start(l.slot, true)
+	l.name = name
 	l.Online()
 	return l
 }
@@ -261,7 +257,7 @@ func (d *Domain) getFar() *LWP {
 		all = *p
 	}
 	l := &LWP{dom: d, slot: uint32(len(all)) + 1}
-	d.m.Add(&l.c)
+	d.m.Add(&l.CPU)
 	all = append(all, l) // readers never look beyond the length they loaded
 	d.lwps.Store(&all)
 	return l
@@ -311,7 +307,7 @@ func (d *Domain) SectionLevel() *witness.Level { return d.sections }
 
 func (d *Domain) stalled(what string, who *cpu.CPU) {
 	for _, l := range *d.lwps.Load() {
-		if &l.c == who {
+		if &l.CPU == who {
 			d.log.Warn("lwp: still waiting for "+what, "lwp", l.slot, "waited", d.m.Patience)
 		}
 	}

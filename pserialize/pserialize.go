@@ -38,7 +38,9 @@ func New(dom *lwp.Domain) *Serializer { return &Serializer{dom: dom} }
 // A Section is a read section between ReadEnter and Exit. It belongs to the LWP that
 // entered it. The zero Section is none.
 type Section struct {
-	l     *lwp.LWP
+	l *lwp.LWP
+	// depth is what l's depth was after entering, but 0 for the section that a thread
+	// has published: never what the depth is, so that Exit looks closer.
 	depth uint32
 }
 
@@ -49,26 +51,43 @@ type Section struct {
 //
 //	defer psz.ReadEnter(l).Exit()
 func (p *Serializer) ReadEnter(l *lwp.LWP) Section {
-	c := l.CPU()
+	c := &l.CPU
 	c.Depth++
-	if c.Depth == 1 && !c.Softint {
+	depth := c.Depth
+	if depth == 1 {
 		c.EnterSection()
+		depth = 0
 	}
 	if witness.Enabled {
 		l.Domain().SectionLevel().Enter(l.Books())
 	}
-	return Section{l, c.Depth}
+	return Section{l, depth}
 }
 
 // Exit ends the section (pserialize_read_exit). Sections end in the opposite order of
 // their beginning: any other order, or ending one twice, panics.
 func (s Section) Exit() {
-	c := s.l.CPU()
-	if c.Depth != s.depth || s.depth == 0 {
-		s.mismatch()
+	if c := &s.l.CPU; !witness.Enabled && s.depth == c.Depth {
+		c.Depth--
+	} else {
+		s.exit()
+	}
+}
+
+// exit is Exit where there is more to do: a thread's outermost section is published.
+func (s Section) exit() {
+	if s.l == nil {
+		panic(&witness.Violation{Rule: "pserialize: mismatched exit", Text: "pserialize: Exit of a zero Section, which nobody entered"})
+	}
+	c := &s.l.CPU
+	if c.Depth != max(s.depth, 1) || c.Outside() {
+		panic(&witness.Violation{
+			Rule: "pserialize: mismatched exit",
+			Text: fmt.Sprintf("pserialize: %v exits a read section that is not its innermost: sections end in the opposite order, once each", s.l),
+		})
 	}
 	c.Depth--
-	if c.Depth == 0 && !c.Softint {
+	if c.Depth == 0 {
 		c.ExitSection()
 	}
 	if witness.Enabled {
@@ -76,20 +95,8 @@ func (s Section) Exit() {
 	}
 }
 
-//go:noinline
-func (s Section) mismatch() {
-	if s.l == nil {
-		panic(&witness.Violation{Rule: "pserialize: mismatched exit", Text: "pserialize: Exit of a zero Section, which nobody entered"})
-	}
-	panic(&witness.Violation{
-		Rule: "pserialize: mismatched exit",
-		Text: fmt.Sprintf("pserialize: %v exits its read section at depth %d while at depth %d: sections end in the opposite order, once each",
-			s.l, s.depth, s.l.CPU().Depth),
-	})
-}
-
 // In reports whether the section still lasts. It is for assertions.
-func (s Section) In() bool { return s.l != nil && s.depth > 0 && s.l.CPU().Depth >= s.depth }
+func (s Section) In() bool { return s.l != nil && s.l.CPU.Depth >= max(s.depth, 1) }
 
 // LWP returns whose section it is.
 func (s Section) LWP() *lwp.LWP { return s.l }
@@ -104,7 +111,7 @@ func (s Section) LWP() *lwp.LWP { return s.l }
 // section or a softint handler may take; the witness reports it on the first run that
 // shows both halves.
 func (p *Serializer) Perform(ctx context.Context, l *lwp.LWP) error {
-	if l.CPU().Depth != 0 {
+	if !l.CPU.Outside() {
 		panic(&witness.Violation{
 			Rule: "pserialize: perform inside a section",
 			Text: fmt.Sprintf("pserialize: %v calls Perform inside its own read section and would wait for itself", l),

@@ -22,22 +22,18 @@ func (c *Class) cannotAcquire(l *lwp.LWP, r *Ref, t *Target) {
 	case t.class != c:
 		panic(violation("wrong class", "%v acquires %v through class %q", l, t, c.name))
 	}
-	v := violation("acquired twice", "%v acquires %v with a reference that already holds %v for %v", l, t, r.t, r.l)
-	panic(r.withSite(v))
+	panic(r.sited(violation("acquired twice", "%v acquires %v with a reference that already holds %v for %s", l, t, r.t, r.owner())))
 }
 
 //go:noinline
 func (r *Ref) cannotRelease(l *lwp.LWP) {
-	if r.t == nil {
+	switch {
+	case r.place == 0:
 		panic(violation("not held", "%v releases a reference that holds nothing", l))
+	case r.place>>32 != l.CPU.Base>>32:
+		panic(r.sited(violation("wrong owner", "reference to %v acquired by %s but released by %v", r.t, r.owner(), l)))
 	}
-	v := violation("wrong owner", "reference to %v acquired by %v but released by %v", r.t, r.l, l)
-	panic(r.withSite(v))
-}
-
-//go:noinline
-func (r *Ref) copied(l *lwp.LWP, t *Target) {
-	panic(violation("not held", "%v releases a reference to %v that was released already: was it copied by assignment?", l, t))
+	panic(violation("not held", "%v releases a reference to %v that was released already: was it copied by assignment?", l, r.t))
 }
 
 //go:noinline
@@ -45,12 +41,12 @@ func (r *Ref) cannotCopy(l *lwp.LWP, to *Ref) {
 	switch {
 	case to == r:
 		panic(violation("copied onto itself", "%v copies a reference onto itself", l))
-	case r.t == nil:
+	case r.place == 0:
 		panic(violation("not held", "%v copies a reference that holds nothing", l))
-	case r.l != l:
-		panic(r.withSite(violation("wrong owner", "reference to %v acquired by %v but copied by %v", r.t, r.l, l)))
+	case r.place>>32 != l.CPU.Base>>32:
+		panic(r.sited(violation("wrong owner", "reference to %v acquired by %s but copied by %v", r.t, r.owner(), l)))
 	}
-	panic(violation("acquired twice", "%v copies a reference to %v onto one that already holds %v for %v", l, r.t, to.t, to.l))
+	panic(to.sited(violation("acquired twice", "%v copies a reference to %v onto one that already holds %v for %s", l, r.t, to.t, to.owner())))
 }
 
 //go:noinline
@@ -58,11 +54,11 @@ func (t *Target) cannotDestroy(l *lwp.LWP) {
 	switch {
 	case t.class == nil:
 		panic(violation("not initialised", "%v destroys %v", l, t))
-	case l.CPU().Depth != 0:
+	case !l.CPU.Outside():
 		panic(violation("destroy inside a section", "%v destroys %v inside a read section and would wait for itself", l, t))
 	case t.Held(l):
 		v := violation("destroying held", "%v destroys %v, which it holds itself, and would wait for ever", l, t)
-		for _, h := range l.CPU().Holdings() {
+		for _, h := range l.CPU.Holdings() {
 			if invariants.Enabled && h.What == t.String() {
 				v.Sites = append(v.Sites, witness.Site{What: h.What + " acquired", Stack: h.Site.String()})
 			}
@@ -81,11 +77,20 @@ func (t *Target) fate() string {
 	return "is dead already"
 }
 
-// withSite adds where r was acquired, as far as the build remembers. It reads what
-// belongs to r's owner: the program is wrong anyway, and this is its last word.
-func (r *Ref) withSite(v *witness.Violation) *witness.Violation {
-	if invariants.Enabled {
-		if ch, i := r.l.CPU().Chunk(r.i); ch.Site(i) != nil {
+// owner names the LWP that r belongs to.
+func (r *Ref) owner() string { return fmt.Sprintf("LWP %d", r.place>>32) }
+
+// sited adds where r was acquired, as far as the build remembers. It reads what belongs
+// to r's owner: the program is wrong anyway, and this is its last word.
+func (r *Ref) sited(v *witness.Violation) *witness.Violation {
+	if !invariants.Enabled {
+		return v
+	}
+	for _, p := range r.t.class.dom.Machine().All() {
+		if p.Base>>32 != r.place>>32 {
+			continue
+		}
+		if ch, i := p.Chunk(r.index()); ch.Site(i) != nil {
 			v.Sites = append(v.Sites, witness.Site{What: "acquired", Stack: ch.Site(i).Site.String()})
 		}
 	}

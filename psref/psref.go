@@ -74,10 +74,14 @@ func (c *Class) Stats() Stats {
 // assignment: see [Ref.Copy].
 type Ref struct {
 	_ noCopy
-	l *lwp.LWP
-	t *Target // nil while r holds nothing
-	i uint32  // which of l's places
+	t *Target
+	// place is 0 while r holds nothing, else the number of the LWP in the upper half
+	// and one more than which of its places in the lower.
+	place uint64
 }
+
+// checked builds do more in each Acquire and Release than the fast paths do.
+const checked = invariants.Enabled || witness.Enabled
 
 // Acquire makes r refer to t, for l, and reports whether it could: it fails when t is
 // being destroyed or is dead (psref_acquire). Until r is released t is not destroyed.
@@ -89,33 +93,71 @@ type Ref struct {
 //
 // It panics if r is in use, or t was initialised with another class.
 func (c *Class) Acquire(l *lwp.LWP, r *Ref, t *Target) bool {
-	if r.t != nil || t.class != c {
+	if r.place != 0 || t.class != c {
 		c.cannotAcquire(l, r, t)
 	}
-	p := l.CPU()
 	if t.life.Dying.Load() != 0 { // for a softint this is all; it spares a thread the exchange
 		return false
 	}
+	p := &l.CPU
+	if n := uint32(p.Top - 1); n < cpu.ChunkSlots {
+		p.Refs.Lives[n] = &t.life
+		p.Top++
+		r.t, r.place = t, p.Top
+		if checked {
+			r.note(l)
+		}
+		return true
+	}
+	if !p.Softint {
+		if i, ok := p.TakeFirst(); ok {
+			p.Refs.Slots[i].Store(t.id)
+			if t.life.Dying.Load() != 0 {
+				t.drop(&p.Refs.Slots[i])
+				p.Give(i)
+				return false
+			}
+			r.t, r.place = t, p.Base+1+uint64(i)
+			if checked {
+				r.note(l)
+			}
+			return true
+		}
+	}
+	return r.acquire(l, t)
+}
+
+// acquire is Acquire where places are short or in disorder.
+func (r *Ref) acquire(l *lwp.LWP, t *Target) bool {
+	p := &l.CPU
+	p.Spill()
 	i := p.Take()
 	ch, j := p.Chunk(i)
 	if p.Softint {
-		ch.Hold(j, &t.life)
-	} else {
-		ch.Slots[j].Store(t.id)
-		if t.life.Dying.Load() != 0 {
-			t.drop(ch, j)
-			p.Give(i)
-			return false
-		}
+		ch.Lives[j] = &t.life
+	} else if ch.Slots[j].Store(t.id); t.life.Dying.Load() != 0 {
+		t.drop(&ch.Slots[j])
+		p.Give(i)
+		return false
 	}
-	r.l, r.t, r.i = l, t, i
-	if invariants.Enabled {
-		p.Remember(i, t.String(), 1)
-	}
-	if witness.Enabled {
-		c.held.Enter(l.Books())
+	r.t, r.place = t, p.Base+1+uint64(i)
+	if checked {
+		r.note(l)
 	}
 	return true
+}
+
+// index returns which of its LWP's places r is in.
+func (r *Ref) index() uint32 { return uint32(r.place) - 2 }
+
+// note enters r into the books of a checked build, as taken by the caller's caller.
+func (r *Ref) note(l *lwp.LWP) {
+	if invariants.Enabled {
+		l.CPU.Remember(r.index(), r.t.String(), 2)
+	}
+	if witness.Enabled {
+		r.t.class.held.Enter(l.Books())
+	}
 }
 
 // Release gives the reference back (psref_release). l must be the LWP that acquired it.
@@ -123,34 +165,48 @@ func (c *Class) Acquire(l *lwp.LWP, r *Ref, t *Target) bool {
 //
 // It panics if r holds nothing, or belongs to another LWP.
 func (r *Ref) Release(l *lwp.LWP) {
-	t := r.t
-	if t == nil || r.l != l {
+	if p := &l.CPU; !checked && r.place == p.Top {
+		r.place = 0
+		p.Top--
+	} else {
+		r.release(l)
+	}
+}
+
+// release is Release where there is more to do than to lower a softint's stack.
+func (r *Ref) release(l *lwp.LWP) {
+	p, place, i := &l.CPU, r.place, r.index()
+	if place == 0 || place>>32 != p.Base>>32 || !p.Used(i) {
 		r.cannotRelease(l)
 	}
-	p := l.CPU()
-	ch, j := p.Chunk(r.i)
-	r.t = nil
-	if invariants.Enabled && !p.Used(r.i) {
-		r.copied(l, t)
-	}
+	r.place = 0
 	if witness.Enabled {
-		t.class.held.Exit(l.Books())
+		r.t.class.held.Exit(l.Books())
 	}
-	if p.Softint {
-		if ch.Drop(j) {
-			t.settle()
-		}
-	} else {
-		t.drop(ch, j)
+	if place == p.Top {
+		p.Top--
+		return
 	}
-	p.Give(r.i)
+	p.Spill()
+	ch, j := p.Chunk(i)
+	if !p.Softint {
+		r.t.drop(&ch.Slots[j])
+	} else if ch.Drop(j) {
+		r.t.settle()
+	}
+	p.Give(i)
 }
 
 // Held reports whether r holds a reference.
-func (r *Ref) Held() bool { return r.t != nil }
+func (r *Ref) Held() bool { return r.place != 0 }
 
 // Target returns what r refers to, or nil.
-func (r *Ref) Target() *Target { return r.t }
+func (r *Ref) Target() *Target {
+	if r.place == 0 {
+		return nil
+	}
+	return r.t
+}
 
 // Copy makes to a second reference to what r refers to, for the same LWP; each must be
 // released (psref_copy). Unlike Acquire it cannot fail: r keeps the target from being
@@ -158,30 +214,24 @@ func (r *Ref) Target() *Target { return r.t }
 //
 // It panics if r holds nothing or belongs to another LWP, if to is in use, or is r.
 func (r *Ref) Copy(l *lwp.LWP, to *Ref) {
-	t := r.t
-	if t == nil || r.l != l || to == r || to.t != nil {
+	p, t := &l.CPU, r.t
+	if r.place == 0 || r.place>>32 != p.Base>>32 || to == r || to.place != 0 {
 		r.cannotCopy(l, to)
 	}
-	p := l.CPU()
+	p.Spill()
 	i := p.Take()
 	ch, j := p.Chunk(i)
 	if p.Softint {
-		ch.Hold(j, &t.life)
-		if from, k := p.Chunk(r.i); from.Counted(k) {
+		ch.Lives[j] = &t.life
+		if from, k := p.Chunk(r.index()); from.Counted(k) {
 			ch.Count(j)
 		}
-	} else {
-		ch.Slots[j].Store(t.id)
-		if t.life.Dying.Load() != 0 {
-			t.find(&ch.Slots[j]) // the destroyer may have looked here already
-		}
+	} else if ch.Slots[j].Store(t.id); t.life.Dying.Load() != 0 {
+		t.find(&ch.Slots[j]) // the destroyer may have looked here already
 	}
-	to.l, to.t, to.i = l, t, i
-	if invariants.Enabled {
-		p.Remember(i, t.String(), 1)
-	}
-	if witness.Enabled {
-		t.class.held.Enter(l.Books())
+	to.t, to.place = t, p.Base+1+uint64(i)
+	if checked {
+		to.note(l)
 	}
 }
 
@@ -233,7 +283,7 @@ func (t *Target) Held(l *lwp.LWP) bool {
 	if t.class == nil {
 		return false
 	}
-	p := l.CPU()
+	p := &l.CPU
 	return p.Holds(&t.life) || p.Refers(t.id)
 }
 
@@ -252,7 +302,7 @@ func (t *Target) Dying() bool { return t.life.Dying.Load() != live }
 // new holders, and Destroy must be called again to learn that it is free.
 func (t *Target) Destroy(ctx context.Context, l *lwp.LWP) error {
 	c := t.class
-	if c == nil || l.CPU().Depth != 0 || t.Held(l) {
+	if c == nil || !l.CPU.Outside() || t.Held(l) {
 		t.cannotDestroy(l)
 	}
 	if l.InSoftint() {
@@ -333,9 +383,9 @@ func (t *Target) find(s *hook.Uint64) {
 	}
 }
 
-// drop empties a thread's slot, which refers to t.
-func (t *Target) drop(ch *cpu.Chunk, j uint32) {
-	if ch.Slots[j].Swap(0)&cpu.SlotWaited != 0 {
+// drop empties slot s of a thread, which refers to t.
+func (t *Target) drop(s *hook.Uint64) {
+	if s.Swap(0)&cpu.SlotWaited != 0 {
 		t.settle()
 	}
 }

@@ -25,23 +25,37 @@ type CPU struct {
 	Quiet   hook.Uint64
 	Refs    Chunk // the first of a chain
 
-	Depth   uint32 // of nested read sections
+	// Depth counts nested read sections, from 0 for a thread and from SoftintDepth for
+	// a softint: it is 1 exactly when a section must be published.
+	Depth uint32
+	// Top says how a softint's references lie in Refs. While they are taken and given
+	// in LIFO order and nobody counts them, they are a stack of Top-Base places. At
+	// any other time, and for a thread, it is Spilled, and Refs.used tells.
+	Top  uint64
+	Base uint64 // immutable while bound: the LWP's number<<32 | 1
+
 	Softint bool   // immutable while bound
-	Seq     uint64 // of the last outermost section, in steps of SectionStep
-	seen    uint64 // the last epoch answered, as Quiet says while online
+	seq     uint64 // of the last outermost section, in steps of SectionStep
+	seen    uint64 // the last epoch answered, as Quiet says; 0 while offline
 	m       *Machine
 
 	_ [hook.LineBytes]byte // the next CPU is another core's
 }
+
+// SoftintDepth is the Depth of a softint that is in no read section.
+const SoftintDepth = 1 << 31
+
+// Spilled is the Top of a CPU whose references are no stack.
+const Spilled = ^uint64(0)
 
 // Chunk is a set of references. Chunks are added, never taken away.
 type Chunk struct {
 	Slots [ChunkSlots]hook.Uint64
 	next  hook.Pointer[Chunk]
 
-	used    uint32               // the owner's: a bit for each reference held
+	Lives   [ChunkSlots]*Life    // softint: what each place refers to, if it is used
+	used    uint32               // a bit for each place held, unless they are a stack
 	counted uint32               // softint: those that owe their target one decrement
-	lives   [ChunkSlots]*Life    // softint: what each refers to
 	sites   *[ChunkSlots]Holding // checked builds: where each was taken
 }
 
@@ -61,47 +75,82 @@ type Holding struct {
 	Site invariants.Site
 }
 
+// Start makes c ready for an owner: the LWP with that number, a thread or a softint.
+func (c *CPU) Start(number uint32, softint bool) {
+	c.Base = uint64(number)<<32 | 1
+	c.Softint, c.Depth, c.Top = softint, 0, Spilled
+	if softint {
+		c.Depth, c.Top = SoftintDepth, c.Base
+	}
+}
+
+// Outside reports whether the owner is in no read section.
+func (c *CPU) Outside() bool { return c.Depth&^SoftintDepth == 0 }
+
+// Spill turns a stack of references into a set: one is given out of order, or counted,
+// or there are too many.
+func (c *CPU) Spill() {
+	if c.Top != Spilled {
+		c.Refs.used = 1<<(c.Top-c.Base) - 1
+		c.Top = Spilled
+	}
+}
+
 // Machine returns the machine c belongs to.
 func (c *CPU) Machine() *Machine { return c.m }
 
-// Take marks a free reference of c as used and returns its number.
+// Take marks a free place of c, which is spilled, as used and returns its number.
 func (c *CPU) Take() uint32 {
-	if free := ^c.Refs.used & (1<<ChunkSlots - 1); free != 0 {
-		i := uint32(bits.TrailingZeros32(free))
-		c.Refs.used |= 1 << i
-		return i
-	}
-	return c.takeMore()
-}
-
-//go:noinline
-func (c *CPU) takeMore() uint32 {
-	ch, base := &c.Refs, uint32(0)
-	for {
+	for ch, base := &c.Refs, uint32(0); ; base += ChunkSlots {
+		if i := ch.take(); i < ChunkSlots {
+			return base + i
+		}
 		next := ch.next.Load()
 		if next == nil {
 			next = new(Chunk)
 			ch.next.Store(next)
 		}
-		ch, base = next, base+ChunkSlots
-		if free := ^ch.used & (1<<ChunkSlots - 1); free != 0 {
-			i := uint32(bits.TrailingZeros32(free))
-			ch.used |= 1 << i
-			return base + i
-		}
+		ch = next
 	}
 }
 
-// Give marks reference i as free again.
+func (ch *Chunk) take() uint32 {
+	i := uint32(bits.TrailingZeros32(^ch.used))
+	if i < ChunkSlots {
+		ch.used |= 1 << i
+	}
+	return i
+}
+
+// TakeFirst is Take for the common case of a free place in the first chunk. It reports
+// whether there is one.
+func (c *CPU) TakeFirst() (i uint32, ok bool) {
+	i = c.Refs.take()
+	return i, i < ChunkSlots
+}
+
+// Give marks place i of c, which is spilled, as free again. A softint's places become a
+// stack again when all are free.
 func (c *CPU) Give(i uint32) {
 	ch, i := c.Chunk(i)
 	ch.used &^= 1 << i
+	if c.Softint && ch.used == 0 && c.Held() == 0 {
+		c.Top = c.Base
+	}
 }
 
-// Used reports whether reference i is in use.
+// Used reports whether place i is in use.
 func (c *CPU) Used(i uint32) bool {
 	ch, i := c.Chunk(i)
-	return ch.used>>i&1 != 0
+	return c.usedIn(ch)>>i&1 != 0
+}
+
+// usedIn returns the used places of ch, whichever way they lie.
+func (c *CPU) usedIn(ch *Chunk) uint32 {
+	if c.Top != Spilled && ch == &c.Refs {
+		return 1<<(c.Top-c.Base) - 1
+	}
+	return ch.used
 }
 
 // Chunk returns the chunk of reference i and the reference's place in it.
@@ -124,31 +173,41 @@ func (c *CPU) chunkMore(i uint32) (*Chunk, uint32) {
 // Next returns the chunk after ch, or nil.
 func (ch *Chunk) Next() *Chunk { return ch.next.Load() }
 
-// Hold records that the softint that owns ch refers to lf in place i.
-func (ch *Chunk) Hold(i uint32, lf *Life) { ch.lives[i] = lf }
-
-// Drop forgets place i of a softint and reports whether the target had counted it.
+// Drop empties place i of a softint and reports whether its target had counted it.
 func (ch *Chunk) Drop(i uint32) (counted bool) {
-	ch.lives[i] = nil
+	ch.Lives[i] = nil
 	counted = ch.counted>>i&1 != 0
 	ch.counted &^= 1 << i
 	return counted
 }
 
-// Counted reports whether the target has counted place i of a softint, and marks it so.
+// Counted reports whether its target has counted place i of a softint.
 func (ch *Chunk) Counted(i uint32) bool { return ch.counted>>i&1 != 0 }
 
 // Count counts place i into its target: whoever drops it owes one decrement.
 func (ch *Chunk) Count(i uint32) {
-	ch.lives[i].Pending.Add(1)
+	ch.Lives[i].Pending.Add(1)
 	ch.counted |= 1 << i
+}
+
+// countDying counts every reference to a dying target that is not counted yet.
+func (c *CPU) countDying() {
+	for ch := &c.Refs; ch != nil; ch = ch.Next() {
+		for used := c.usedIn(ch) &^ ch.counted; used != 0; used &= used - 1 {
+			i := uint32(bits.TrailingZeros32(used))
+			if ch.Lives[i].Dying.Load() != 0 {
+				c.Spill()
+				ch.Count(i)
+			}
+		}
+	}
 }
 
 // Holds reports whether the softint that owns c refers to lf.
 func (c *CPU) Holds(lf *Life) bool {
 	for ch := &c.Refs; ch != nil; ch = ch.Next() {
-		for _, x := range ch.lives {
-			if x == lf {
+		for used := c.usedIn(ch); used != 0; used &= used - 1 {
+			if ch.Lives[bits.TrailingZeros32(used)] == lf {
 				return true
 			}
 		}
@@ -172,14 +231,15 @@ func (c *CPU) Refers(id uint64) bool {
 func (c *CPU) Held() int {
 	n := 0
 	for ch := &c.Refs; ch != nil; ch = ch.Next() {
-		n += bits.OnesCount32(ch.used)
+		n += bits.OnesCount32(c.usedIn(ch))
 	}
 	return n
 }
 
 // Idle reports whether the owner holds no reference and is in no read section.
 func (c *CPU) Idle() bool {
-	return c.Depth == 0 && c.Refs.used == 0 && (c.Refs.next.Load() == nil || c.Held() == 0)
+	stackFree := c.Top == c.Base || c.Top == Spilled
+	return c.Outside() && stackFree && c.Refs.used == 0 && (c.Refs.next.Load() == nil || c.Held() == 0)
 }
 
 // Remember notes in checked builds what reference i is and where it was taken, skip
@@ -196,7 +256,7 @@ func (c *CPU) Remember(i uint32, what string, skip int) {
 func (c *CPU) Holdings() (hs []Holding) {
 	for ch := &c.Refs; ch != nil; ch = ch.Next() {
 		for i := range uint32(ChunkSlots) {
-			if ch.used>>i&1 == 0 {
+			if c.usedIn(ch)>>i&1 == 0 {
 				continue
 			}
 			h := Holding{What: "a reference"}
@@ -211,8 +271,8 @@ func (c *CPU) Holdings() (hs []Holding) {
 
 // EnterSection publishes that the thread that owns c is in a read section.
 func (c *CPU) EnterSection() {
-	c.Seq += SectionStep
-	c.Section.Store(c.Seq | Inside)
+	c.seq += SectionStep
+	c.Section.Store(c.seq | Inside)
 }
 
 // ExitSection publishes that it has left, and wakes whoever asked to be.

@@ -72,13 +72,7 @@ func (c *CPU) Asked() bool { return c.m.epoch.Load() != c.seen }
 // reference it holds to a dying target. The owner is a softint that is online.
 func (c *CPU) Answer() {
 	e := c.m.epoch.Load()
-	for ch := &c.Refs; ch != nil; ch = ch.Next() {
-		for i, lf := range ch.lives {
-			if lf != nil && !ch.Counted(uint32(i)) && lf.Dying.Load() != 0 {
-				ch.Count(uint32(i))
-			}
-		}
-	}
+	c.countDying()
 	c.seen = e
 	c.Quiet.Store(e) // after the counting: who sees the answer sees the counts
 	c.m.wakeParked()
