@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/softnet-go/softnet/examples/internal/lesson"
+	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
 )
 
@@ -9,6 +10,7 @@ import (
 // is one line here; README.md then wants `go test ./examples -update`.
 var gallery = lesson.Gallery{
 	Lessons: []lesson.Lesson{
+		pserializewindow.Lesson,
 		psrefhold.Lesson,
 	},
 	Programs: []lesson.Program{
