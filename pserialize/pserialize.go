@@ -39,10 +39,12 @@ func New(dom *lwp.Domain) *Serializer { return &Serializer{dom: dom} }
 // entered it. The zero Section is none.
 type Section struct {
 	l *lwp.LWP
-	// depth is what l's depth was after entering, but 0 for the section that a thread
-	// has published: never what the depth is, so that Exit looks closer.
+	// depth is what l's depth was after entering, but for the section that a thread has
+	// published it is one that no LWP ever has, so that Exit looks closer.
 	depth uint32
 }
+
+const published = 1 << 30
 
 // ReadEnter begins a read section of l (pserialize_read_enter). What the caller finds
 // inside stays valid until Exit. Sections nest. Inside, the caller must not sleep, take
@@ -56,7 +58,7 @@ func (p *Serializer) ReadEnter(l *lwp.LWP) Section {
 	depth := c.Depth
 	if depth == 1 {
 		c.EnterSection()
-		depth = 0
+		depth = published
 	}
 	if witness.Enabled {
 		l.Domain().SectionLevel().Enter(l.Books())
@@ -80,7 +82,7 @@ func (s Section) exit() {
 		panic(&witness.Violation{Rule: "pserialize: mismatched exit", Text: "pserialize: Exit of a zero Section, which nobody entered"})
 	}
 	c := &s.l.CPU
-	if c.Depth != max(s.depth, 1) || c.Outside() {
+	if !s.innermost() {
 		panic(&witness.Violation{
 			Rule: "pserialize: mismatched exit",
 			Text: fmt.Sprintf("pserialize: %v exits a read section that is not its innermost: sections end in the opposite order, once each", s.l),
@@ -95,8 +97,18 @@ func (s Section) exit() {
 	}
 }
 
+func (s Section) innermost() bool {
+	return s.depth == s.l.CPU.Depth || s.depth == published && s.l.CPU.Depth == 1
+}
+
 // In reports whether the section still lasts. It is for assertions.
-func (s Section) In() bool { return s.l != nil && s.l.CPU.Depth >= max(s.depth, 1) }
+func (s Section) In() bool {
+	if s.l == nil {
+		return false
+	}
+	d := s.l.CPU.Depth
+	return d >= s.depth || s.depth == published && d >= 1
+}
 
 // LWP returns whose section it is.
 func (s Section) LWP() *lwp.LWP { return s.l }

@@ -22,9 +22,8 @@ type Class struct {
 	name string         // immutable
 	held *witness.Level // immutable: what waiting for holders of this class means
 
-	mu     hook.Mutex // leaf
-	free   hook.Cond  // some target's pending has become 0; guarded by mu
-	closed bool       // guarded by mu
+	mu   hook.Mutex // leaf
+	free hook.Cond  // some target's Pending has become 0; guarded by mu
 
 	live uatomic.Int64 // targets between Init and the end of Destroy
 	stats
@@ -44,15 +43,13 @@ func NewClass(dom *lwp.Domain, name string) *Class {
 // Name returns the name the class was made with.
 func (c *Class) Name() string { return c.name }
 
-// Close ends the class (psref_class_destroy). It panics while a target is live.
+// Close asserts that the class is done with: it panics unless every target has been
+// destroyed (psref_class_destroy). There is nothing to free.
 func (c *Class) Close() {
 	if n := c.live.Load(); n != 0 {
 		panic(&witness.Violation{Rule: "psref: class in use",
 			Text: fmt.Sprintf("psref: class %q may not be closed while %d of its targets are not destroyed", c.name, n)})
 	}
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
 }
 
 // Stats is a snapshot of a class's counters.
