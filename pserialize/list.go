@@ -85,12 +85,12 @@ func (ls *List[T]) insert(prev, x, next *T) {
 // grace period has ended: then it may be destroyed, or initialised and inserted again.
 func (ls *List[T]) Remove(x *T) {
 	e := ls.mustBeLinked(x, "removed")
-	e.state.Store(removed) // before it is unlinked: see Cursor.Next
 	next := e.next.Load()
 	if next != nil {
 		ls.entry(next).prev = e.prev
 	}
 	ls.after(e.prev).Store(next)
+	e.state.Store(removed) // now nobody comes to x any more: see Cursor.Next
 	e.removed = ls.psz.begun.Load()
 }
 
@@ -203,9 +203,9 @@ func (c *Cursor[T]) Next(s Section) *T {
 		c.at = c.list.First(s)
 		return c.at
 	}
-	// If at is not marked removed now, then it was still linked when this section had
-	// begun, and whatever its link leads to is removed no earlier than now: this
-	// section keeps it alive.
+	// If at is not marked now, its removal has not ended, so that whatever its link
+	// leads to is removed later than now: this section keeps it alive. If it is marked,
+	// it is off the list, and starting again does not lead to it.
 	if c.list.entry(c.at).state.Load() != linked {
 		c.restarts++
 		c.at = c.list.First(s)
