@@ -1,0 +1,2 @@
+// Package sched explores schedules.
+package sched
