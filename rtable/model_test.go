@@ -1,0 +1,257 @@
+package rtable_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/rtable"
+)
+
+// model is the specification of a table: longest prefix wins, by looking at all of them.
+type model map[netip.Prefix]rtable.Route
+
+func (m model) get(dst netip.Addr) (best rtable.Route, err error) {
+	err = rtable.ErrNotFound
+	for p, rt := range m {
+		if p.Contains(dst.Unmap().WithZone("")) && (err != nil || p.Bits() > best.Dst.Bits()) {
+			best, err = rt, nil
+		}
+	}
+	return best, err
+}
+
+func (m model) add(rt rtable.Route) error {
+	rt.Dst = rt.Dst.Masked()
+	if _, exists := m[rt.Dst]; exists {
+		return rtable.ErrExists
+	}
+	m[rt.Dst] = rt
+	return nil
+}
+
+func (m model) delete(p netip.Prefix) error {
+	if _, exists := m[p.Masked()]; !exists {
+		return rtable.ErrNotFound
+	}
+	delete(m, p.Masked())
+	return nil
+}
+
+// mustBe wants tab to have the same routes, in their order.
+func (m model) mustBe(t require.TestingT, tab *rtable.Table) {
+	want := slices.SortedFunc(maps.Values(m), func(a, b rtable.Route) int {
+		return cmp.Or(a.Dst.Addr().Compare(b.Dst.Addr()), a.Dst.Bits()-b.Dst.Bits())
+	})
+	if got := slices.Collect(tab.All()); !slices.Equal(want, got) {
+		require.Equal(t, want, got)
+	}
+}
+
+// The universe is small, so that prefixes nest and meet.
+func drawAddr(t *rapid.T) netip.Addr {
+	four := [4]byte{10, rapid.Byte().Draw(t, "b") & 3, rapid.Byte().Draw(t, "c") & 3, rapid.Byte().Draw(t, "d") & 1}
+	six := [16]byte{0x20, 1, 0xd, 0xb8, four[1], 15: four[3]}
+	return rapid.SampledFrom([]netip.Addr{
+		netip.AddrFrom4(four),
+		netip.AddrFrom4(four),
+		netip.AddrFrom16(six),
+		netip.AddrFrom16(six).WithZone("em0"),
+		netip.AddrFrom16(netip.AddrFrom4(four).As16()),
+	}).Draw(t, "addr")
+}
+
+func drawPrefix(t *rapid.T) netip.Prefix {
+	a := drawAddr(t).Unmap()
+	bits := []int{0, 7, 8, 14, 15, 16, 22, 24, 31, 32}
+	if a.Is6() {
+		bits = []int{0, 32, 38, 40, 64, 127, 128}
+	}
+	return netip.PrefixFrom(a, rapid.SampledFrom(bits).Draw(t, "bits"))
+}
+
+func drawRoute(t *rapid.T) rtable.Route {
+	via := rapid.Uint32Range(1, 3).Draw(t, "via")
+	return rtable.Route{Dst: drawPrefix(t), Gateway: gateway(via), Out: rtable.IfID{Index: via, Gen: 1}}
+}
+
+// gateway returns a gateway's address.
+func gateway(n uint32) netip.Addr {
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 192<<24|2<<8+n)))
+}
+
+// A machine is a table, its model, and those who hold entries.
+type machine struct {
+	dom     *lwp.Domain
+	tab     *rtable.Table
+	model   model
+	who     []*lwp.LWP // 0 and 1 are threads, 2 and 3 softints
+	held    []*holding
+	dropped []*rtable.Entry // held once; some may still be in the table
+}
+
+type holding struct {
+	l   *lwp.LWP
+	ref psref.Ref
+	e   *rtable.Entry
+	rt  rtable.Route
+}
+
+func newMachine(t *rapid.T) *machine {
+	m := &machine{dom: lwp.NewDomain(), model: model{}}
+	m.tab = rtable.New(m.dom)
+	m.who = []*lwp.LWP{m.dom.Bind(), m.dom.Bind(), m.dom.BindSoftint("a"), m.dom.BindSoftint("b")}
+	if rapid.Bool().Draw(t, "large") { // in which few changes share the rest of the snapshot
+		for i := range uint32(400) {
+			require.NoError(t, m.model.add(rtable.Route{Dst: netip.PrefixFrom(gateway(i<<8), 26), Gateway: gateway(4)}))
+		}
+		require.NoError(t, m.tab.Load(maps.Values(m.model)))
+	}
+	return m
+}
+
+func (m *machine) add(t *rapid.T) {
+	rt := drawRoute(t)
+	require.ErrorIs(t, m.tab.Add(rt), m.model.add(rt))
+}
+
+func (m *machine) delete(t *rapid.T) {
+	p := drawPrefix(t)
+	require.ErrorIs(t, m.tab.Delete(p), m.model.delete(p))
+}
+
+func (m *machine) batch(t *rapid.T) {
+	next := maps.Clone(m.model)
+	unlucky := errors.New("the batch is given up")
+	n := rapid.IntRange(0, 8).Draw(t, "changes")
+	fails := rapid.Bool().Draw(t, "fails")
+	err := m.tab.Batch(func(b *rtable.Batch) error {
+		for range n {
+			if rapid.Bool().Draw(t, "add") {
+				rt := drawRoute(t)
+				require.ErrorIs(t, b.Add(rt), next.add(rt))
+			} else {
+				p := drawPrefix(t)
+				require.ErrorIs(t, b.Delete(p), next.delete(p))
+			}
+		}
+		m.model.mustBe(t, m.tab) // before the batch ends nothing is seen of it
+		if fails {
+			return unlucky
+		}
+		return nil
+	})
+	if fails {
+		require.Equal(t, unlucky, err)
+		return
+	}
+	require.NoError(t, err)
+	m.model = next
+}
+
+func (m *machine) deleteMatching(t *rapid.T) {
+	gw := gateway(rapid.Uint32Range(1, 3).Draw(t, "gateway"))
+	before := len(m.model)
+	maps.DeleteFunc(m.model, func(_ netip.Prefix, rt rtable.Route) bool { return rt.Gateway == gw })
+	n, err := m.tab.DeleteMatching(func(rt rtable.Route) bool { return rt.Gateway == gw })
+	require.NoError(t, err)
+	require.Equal(t, before-len(m.model), n)
+}
+
+func (m *machine) get(t *rapid.T) {
+	h := &holding{l: rapid.SampledFrom(m.who).Draw(t, "who")}
+	dst := drawAddr(t)
+	want, wantErr := m.model.get(dst)
+	e, err := m.tab.Get(h.l, &h.ref, dst)
+	require.Equal(t, wantErr, err)
+	require.Equal(t, err == nil, h.ref.Held())
+	if err == nil {
+		h.e, h.rt = e, want
+		m.held = append(m.held, h)
+	}
+}
+
+func (m *machine) release(t *rapid.T) {
+	if len(m.held) == 0 {
+		t.Skip("nothing is held")
+	}
+	m.drop(rapid.IntRange(0, len(m.held)-1).Draw(t, "which"))
+}
+
+func (m *machine) drop(i int) {
+	h := m.held[i]
+	h.ref.Release(h.l)
+	m.held = slices.Delete(m.held, i, i+1)
+	m.dropped = append(m.dropped, h.e)
+}
+
+func (m *machine) checkpoint(t *rapid.T) {
+	m.who[rapid.IntRange(2, 3).Draw(t, "who")].Checkpoint()
+}
+
+func (m *machine) check(t *rapid.T) {
+	synctest.Wait() // the worker goes as far as it can
+	m.model.mustBe(t, m.tab)
+	st := m.tab.Stats()
+	require.Equal(t, len(m.model), st.Routes)
+	require.EqualValues(t, st.Routes, st.Adds-st.Deletes)
+	require.EqualValues(t, st.Deletes, st.Freed+st.Trash)
+	require.Zero(t, st.Retries)
+	for _, h := range m.held {
+		require.False(t, h.e.Freed(), "%v was freed while %v holds it", h.e, h.l)
+		require.Equal(t, h.rt, h.e.Route())
+		if h.e.Flags() == rtable.FlagUp {
+			require.Equal(t, h.rt, m.model[h.rt.Dst], "what is up is in the table")
+		}
+	}
+}
+
+// finish lets go of everything, and closes the table whatever else has happened: a
+// goroutine left behind would hide why.
+func (m *machine) finish(t *rapid.T) {
+	for len(m.held) > 0 {
+		m.drop(0)
+	}
+	for _, l := range m.who {
+		l.Unbind()
+	}
+	m.who = nil
+	require.NoError(t, m.tab.Close(context.Background()))
+}
+
+func TestTable_DoesWhatTheModelDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			m := newMachine(t)
+			defer m.finish(t)
+			t.Repeat(map[string]func(*rapid.T){
+				"add":            m.add,
+				"delete":         m.delete,
+				"batch":          m.batch,
+				"deleteMatching": m.deleteMatching,
+				"get":            m.get,
+				"release":        m.release,
+				"checkpoint":     m.checkpoint,
+				"":               m.check,
+			})
+			m.finish(t)
+			st := m.tab.Stats()
+			require.Zero(t, st.Trash)
+			require.Equal(t, st.Adds, st.Freed)
+			for _, e := range m.dropped {
+				require.True(t, e.Freed())
+			}
+		})
+	})
+}
