@@ -30,6 +30,7 @@ var beside = map[string][]string{
 	"internal/mutants":    {},
 	"internal/modelcheck": {},
 	"internal/lint":       {},
+	"internal/litmus":     {},
 	"examples/...":        {"internal/event", "stacktest", "stacktest/sched", "examples/..."},
 }
 
