@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// Op names what a task is about to do.
-type Op uint8
+// Op names what a task is about to do, and for a word also which type the word has.
+type Op uint16
 
 // The operations that are choice points.
 const (
@@ -37,10 +37,43 @@ var opNames = [...]string{"none", "load", "store", "swap", "add", "cas", "lock",
 	"wait", "sleep", "wake", "send", "recv", "close", "yield", "user"}
 
 func (o Op) String() string {
-	if int(o) < len(opNames) {
+	if o = o.Verb(); int(o) < len(opNames) {
 		return opNames[o]
 	}
 	return "op?"
+}
+
+// The types of words, as part of an Op.
+const (
+	ofUint32 Op = (iota + 1) << 8
+	ofUint64
+	ofInt32
+	ofInt64
+	ofBool
+	ofPointer
+)
+
+// Verb returns o without the type of its word.
+func (o Op) Verb() Op { return o & 0xff }
+
+// Value returns what the word obj, the object of an operation o, holds: a number, a bool
+// or an unsafe.Pointer; nil if o is not on a word.
+func (o Op) Value(obj unsafe.Pointer) any {
+	switch o &^ 0xff {
+	case ofUint32:
+		return (*Uint32)(obj).v.Load()
+	case ofUint64:
+		return (*Uint64)(obj).v.Load()
+	case ofInt32:
+		return (*Int32)(obj).v.Load()
+	case ofInt64:
+		return (*Int64)(obj).v.Load()
+	case ofBool:
+		return (*Bool)(obj).v.Load()
+	case ofPointer:
+		return unsafe.Pointer((*Pointer[byte])(obj).v.Load()) // as all Pointers lie in memory
+	}
+	return nil
 }
 
 // Task is a goroutine whose every step a scheduler decides. A scheduler implements it
