@@ -1,0 +1,392 @@
+package psref_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/pserialize"
+	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/stacktest/sched"
+)
+
+// Every schedule of two or three actors with up to two preemptions. thing.freed is plain
+// memory on purpose: a build with the race detector also sees an ordering that is missing.
+
+// world is one schedule's stack, with one thing that readers find and an owner destroys.
+type world struct {
+	*sched.S
+	*stack
+	psz *pserialize.Serializer
+	cur sched.Pointer[thing] // nil once it is out of sight
+}
+
+func explore(t *testing.T, f func(w *world)) {
+	sched.Explore(t, sched.Options{}, func(s *sched.S) {
+		w := &world{S: s, stack: newStack()}
+		w.psz = pserialize.New(w.dom)
+		w.cur.Store(w.thing())
+		f(w)
+	})
+}
+
+// use is what a holder does: time passes, and the thing must not be freed.
+func (w *world) use(x *thing) {
+	sched.Point("use")
+	w.Assert(!x.freed, "used after it was freed")
+	sched.Point("use more")
+	w.Assert(!x.freed, "used after it was freed")
+}
+
+// read finds the thing as a reader should, uses it, and lets go.
+func (w *world) read(l *lwp.LWP) {
+	var r psref.Ref
+	s := w.psz.ReadEnter(l)
+	x := w.cur.Load()
+	ok := x != nil && w.class.Acquire(l, &r, &x.target)
+	s.Exit()
+	if ok {
+		w.use(x)
+		r.Release(l)
+	}
+}
+
+// try takes a reference with no section around it, as one who owes x to something else.
+func (w *world) try(l *lwp.LWP, r *psref.Ref, x *thing) {
+	if w.class.Acquire(l, r, &x.target) {
+		w.use(x)
+		r.Release(l)
+	}
+}
+
+// free destroys what is out of sight.
+func (w *world) free(l *lwp.LWP, x *thing) {
+	require.NoError(w, x.target.Destroy(w.Context(), l))
+	x.freed = true
+}
+
+// replace is the owner's recipe: out of sight, grace period, destroy.
+func (w *world) replace(l *lwp.LWP) {
+	x := w.cur.Swap(nil)
+	require.NoError(w, w.psz.Perform(w.Context(), l))
+	w.free(l, x)
+}
+
+// thread and softint start an actor with an LWP of its own, bound before the schedule
+// begins.
+func (w *world) thread(name string, f func(l *lwp.LWP)) {
+	l := w.dom.Bind()
+	w.Go(name, func() { f(l); l.Unbind() })
+}
+
+func (w *world) softint(name string, f func(l *lwp.LWP)) {
+	l := w.dom.BindSoftint(name)
+	w.Go(name, func() { f(l); l.Checkpoint(); l.Unbind() })
+}
+
+func TestExplore_ThreadAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.thread("reader", w.read)
+		w.thread("owner", w.replace)
+	})
+}
+
+func TestExplore_SoftintAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.softint("softint", w.read)
+		w.thread("owner", w.replace)
+	})
+}
+
+func TestExplore_ThreadAndSoftintAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.thread("reader", w.read)
+		w.softint("softint", w.read)
+		w.thread("owner", w.replace)
+	})
+}
+
+// Acquire alone against Destroy alone: it is refused or waited for.
+func TestExplore_AcquireAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.thread("reader", func(l *lwp.LWP) { w.try(l, new(psref.Ref), x) })
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+func TestExplore_TwoAcquiresAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.thread("reader 1", func(l *lwp.LWP) { w.try(l, new(psref.Ref), x) })
+		w.thread("reader 2", func(l *lwp.LWP) { w.try(l, new(psref.Ref), x) })
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// A softint that holds across checkpoints is counted once, and waited for.
+func TestExplore_SoftintHoldsAcrossCheckpoints(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.softint("softint", func(l *lwp.LWP) {
+			var r psref.Ref
+			if w.class.Acquire(l, &r, &x.target) {
+				l.Checkpoint()
+				w.use(x)
+				l.Checkpoint()
+				w.use(x)
+				r.Release(l)
+			}
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// Two references of a softint, released in the order they were taken: its stack spills.
+func TestExplore_SoftintReleasesOutOfOrder(t *testing.T) {
+	explore(t, func(w *world) {
+		x, y := w.cur.Load(), w.thing()
+		w.softint("softint", func(l *lwp.LWP) {
+			var a, b psref.Ref
+			okA := w.class.Acquire(l, &a, &x.target)
+			okB := w.class.Acquire(l, &b, &y.target)
+			l.Checkpoint()
+			if okA {
+				w.use(x)
+				a.Release(l)
+			}
+			l.Checkpoint()
+			if okB {
+				w.use(y)
+				b.Release(l)
+			}
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x); w.free(l, y) })
+	})
+}
+
+func TestExplore_CopyAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.thread("reader", func(l *lwp.LWP) {
+			var a, b psref.Ref
+			if w.class.Acquire(l, &a, &x.target) {
+				a.Copy(l, &b)
+				a.Release(l)
+				w.use(x)
+				b.Release(l)
+			}
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+func TestExplore_SoftintCopyAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.softint("softint", func(l *lwp.LWP) {
+			var a, b psref.Ref
+			if w.class.Acquire(l, &a, &x.target) {
+				l.Checkpoint()
+				a.Copy(l, &b)
+				a.Release(l)
+				l.Checkpoint()
+				w.use(x)
+				b.Release(l)
+			}
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// The ninth reference lies in another chunk, which the destroyer must look at too.
+func TestExplore_OverflowAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x, l := w.cur.Load(), w.dom.Bind()
+		var eight [8]psref.Ref
+		y := w.thing()
+		for i := range eight {
+			w.class.Acquire(l, &eight[i], &y.target)
+		}
+		w.Go("reader", func() {
+			w.try(l, new(psref.Ref), x)
+			for i := range eight {
+				eight[i].Release(l)
+			}
+			l.Unbind()
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// Two wait in one class; each is woken by its own holder, in either order.
+func TestExplore_TwoDestroyers(t *testing.T) {
+	explore(t, func(w *world) {
+		x, y, l := w.cur.Load(), w.thing(), w.dom.Bind()
+		var a, b psref.Ref
+		w.class.Acquire(l, &a, &x.target)
+		w.class.Acquire(l, &b, &y.target)
+		w.Go("holder", func() {
+			w.use(x)
+			a.Release(l)
+			w.use(y)
+			b.Release(l)
+			l.Unbind()
+		})
+		w.thread("owner of x", func(l *lwp.LWP) { w.free(l, x) })
+		w.thread("owner of y", func(l *lwp.LWP) { w.free(l, y) })
+	})
+}
+
+// A Destroy that ends with its context counts nobody twice when it is called again.
+func TestExplore_DestroyResumes(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.thread("reader", func(l *lwp.LWP) { w.try(l, new(psref.Ref), x) })
+		w.thread("owner", func(l *lwp.LWP) {
+			ctx, cancel := w.WithTimeout(w.Context(), 1)
+			defer cancel()
+			if x.target.Destroy(ctx, l) != nil {
+				w.free(l, x)
+				return
+			}
+			x.freed = true
+		})
+	})
+}
+
+func TestExplore_SoftintDestroyResumes(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.softint("softint", func(l *lwp.LWP) {
+			var r psref.Ref
+			if w.class.Acquire(l, &r, &x.target) {
+				l.Checkpoint()
+				w.use(x)
+				r.Release(l)
+			}
+		})
+		w.thread("owner", func(l *lwp.LWP) {
+			ctx, cancel := w.WithTimeout(w.Context(), 1)
+			defer cancel()
+			if x.target.Destroy(ctx, l) != nil {
+				w.free(l, x)
+				return
+			}
+			x.freed = true
+		})
+	})
+}
+
+// Slots are recycled while a destroyer scans them: nobody is missed, and whoever has got
+// a slot that held x is not waited for.
+func TestExplore_RecycledSlotAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x, y := w.cur.Load(), w.thing()
+		var mu sched.Mutex
+		var freed sched.Cond
+		w.Go("reader, then a stranger", func() {
+			l := w.dom.Bind()
+			w.try(l, new(psref.Ref), x)
+			l.Unbind()
+			l = w.dom.Bind() // the same slot
+			var r psref.Ref
+			w.Assert(w.class.Acquire(l, &r, &y.target), "y is live")
+			mu.Lock()
+			for !x.freed {
+				freed.Wait(&mu) // for ever, if the owner waits for us
+			}
+			mu.Unlock()
+			r.Release(l)
+			l.Unbind()
+		})
+		w.thread("owner", func(l *lwp.LWP) {
+			require.NoError(w, x.target.Destroy(w.Context(), l))
+			mu.Lock()
+			x.freed = true
+			freed.Broadcast()
+			mu.Unlock()
+		})
+	})
+}
+
+// An LWP that did not exist when the destroyer took the list.
+func TestExplore_NewLWPAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		for _, name := range []string{"newcomer 1", "newcomer 2"} {
+			w.Go(name, func() {
+				l := w.dom.Bind()
+				w.try(l, new(psref.Ref), x)
+				l.Unbind()
+			})
+		}
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// A softint that comes, holds and goes again.
+func TestExplore_NewSoftintAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.Go("softint", func() {
+			l := w.dom.BindSoftint("newcomer")
+			w.read(l)
+			l.Unbind()
+		})
+		w.thread("owner", w.replace)
+	})
+}
+
+func TestExplore_OfflineAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.softint("softint", func(l *lwp.LWP) {
+			w.read(l)
+			l.Offline()
+			l.Online()
+			w.read(l)
+		})
+		w.thread("owner", w.replace)
+	})
+}
+
+// A target that lives again while one who was refused still takes its mark back.
+func TestExplore_InitAgainAgainstALateLoser(t *testing.T) {
+	explore(t, func(w *world) {
+		w.thread("reader", func(l *lwp.LWP) { w.read(l); w.read(l) })
+		w.thread("owner", func(l *lwp.LWP) {
+			x := w.cur.Load()
+			w.replace(l)
+			x.freed = false
+			w.class.Init(&x.target)
+			w.cur.Store(x)
+			w.replace(l)
+		})
+	})
+}
+
+// A worker between bursts destroys: it is offline, so two of them do not wait for each
+// other.
+func TestExplore_TwoWorkersDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x, y := w.cur.Load(), w.thing()
+		w.softint("worker 1", func(l *lwp.LWP) { l.Offline(); w.free(l, x); l.Online() })
+		w.softint("worker 2", func(l *lwp.LWP) { l.Offline(); w.free(l, y); l.Online() })
+	})
+}
+
+// The owner is told ErrWouldSleep in a softint and has changed nothing.
+func TestExplore_SoftintDestroyFailsAndHoldersGoOn(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		w.softint("softint", func(l *lwp.LWP) {
+			require.ErrorIs(w, x.target.Destroy(context.Background(), l), lwp.ErrWouldSleep)
+		})
+		w.thread("reader", func(l *lwp.LWP) {
+			var r psref.Ref
+			w.Assert(w.class.Acquire(l, &r, &x.target), "refused, but nobody destroys")
+			r.Release(l)
+		})
+	})
+}
