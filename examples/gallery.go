@@ -4,6 +4,7 @@ import (
 	"github.com/softnet-go/softnet/examples/internal/lesson"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
+	softnetdeadlock "github.com/softnet-go/softnet/examples/softnet-deadlock"
 )
 
 // gallery is what there is to run, in the order to read it in. A new lesson or program
@@ -12,6 +13,7 @@ var gallery = lesson.Gallery{
 	Lessons: []lesson.Lesson{
 		pserializewindow.Lesson,
 		psrefhold.Lesson,
+		softnetdeadlock.Lesson,
 	},
 	Programs: []lesson.Program{
 		// forward.Program,

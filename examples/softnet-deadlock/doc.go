@@ -1,0 +1,3 @@
+// Package softnetdeadlock is the lesson about waiting for everybody while holding what
+// somebody wants.
+package softnetdeadlock
