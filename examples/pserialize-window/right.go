@@ -50,7 +50,8 @@ func right(r *event.Recorder) (broken error) {
 		r.Record("writer", "take off", b.dst, "")
 
 		// ...for as long as there is one.
-		// TASK: delete the call of Perform. Who notices, and what does it say?
+		// TASK: delete the call of Perform (and the import of context). Who notices, and
+		// what does it say?
 		// TASK: while the writer waits here a new reader finds no b at all. Insert a
 		// copy of b at the end first: what must be true of a reader who meets both?
 		r.Record("writer", "wait", "", "for whoever stands on it")
