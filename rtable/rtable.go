@@ -15,6 +15,7 @@ import (
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/witness"
 )
 
 // Why a table refuses. Test with errors.Is.
@@ -37,7 +38,7 @@ type Table struct {
 	snap hook.Pointer[snapshot]
 
 	_      [hook.LineBytes]byte // what follows is written, what precedes is read by all
-	mu     lock                 // rt_lock: taken by writers, never held across a wait
+	mu     witness.Mutex        // rt_lock: taken by writers, never held across a wait
 	closed bool                 // guarded by mu
 	freer  freer
 	stats
@@ -54,9 +55,12 @@ type stats struct {
 	batches, retry uatomic.Uint64
 }
 
+var rtLock = witness.NewClass("rt_lock")
+
 // New returns an empty table for the LWPs of a domain. [Table.Close] ends it.
 func New(dom *lwp.Domain) *Table {
 	t := &Table{psz: pserialize.New(dom), class: psref.NewClass(dom, "rtentry")}
+	t.mu.Init(rtLock)
 	t.freer.dom = dom
 	t.snap.Store(new(snapshot))
 	return t
