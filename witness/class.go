@@ -87,7 +87,7 @@ func (c *Class) WillLock(lock any, a Access) {
 
 // willLock is WillLock. If forever is false the wait may end without the lock.
 func (c *Class) willLock(lock any, a Access, forever bool) {
-	if !Enabled {
+	if !Enabled || c.node.ck.Mode() == Off {
 		return
 	}
 	n := &c.node

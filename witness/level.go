@@ -98,6 +98,9 @@ func (lv *Level) WillWait(t *Thread) {
 
 func (lv *Level) willWait(t *Thread) {
 	n := &lv.node
+	if n.ck.Mode() == Off {
+		return
+	}
 	b, t := t.books()
 	faults := b.clashes(n, b.all(t), NoSleep, "")
 	for h := range b.all(t) {
