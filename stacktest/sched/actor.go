@@ -33,8 +33,9 @@ type actor struct {
 // part is what an actor is in one schedule.
 type part struct {
 	sch    *schedule
-	id     int // from 1 in order of creation, 0 the clock, -1 the scenario
-	name   string
+	id     int    // from 1 in order of creation, 0 the clock, -1 the scenario
+	given  string // the name it was given
+	name   string // the same, but no other actor's
 	kind   kind
 	f      func()
 	primed bool // has come to its first operation
@@ -52,9 +53,9 @@ type part struct {
 	timed bool
 	end   error // what ended the wait, nil for ready
 
-	yields  bool   // its op is a Yield that was taken into account
-	behind  uint64 // the actors that go first after a Yield, a bit for each id
-	stack   []uintptr
+	yields bool   // its op is a Yield that was taken into account
+	behind uint64 // the actors that go first after a Yield, a bit for each id
+	stack  []uintptr
 }
 
 func newActor(x *explorer) *actor {
@@ -183,7 +184,9 @@ func (a *actor) arrive(op hook.Op, obj unsafe.Pointer, ready func() bool, ctx co
 	if ctx != nil && ctx.Done() != nil {
 		a.ctx, a.timed = ctx, foreignDeadline(ctx)
 	}
-	a.sch.capture(a, 3)
+	if a.kind != scenario || ready != nil {
+		a.sch.capture(a, 3)
+	}
 }
 
 // step returns when the actor is chosen. It chooses itself where it can: if the next actor

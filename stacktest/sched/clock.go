@@ -129,7 +129,7 @@ func (s *schedule) withCancel(parent context.Context) (context.Context, func()) 
 
 func (s *schedule) withTimeout(parent context.Context, d time.Duration) (context.Context, func()) {
 	c := s.newContext(parent, "timeout "+d.String())
-	c.at, c.timed = s.now+max(d, 0), true
+	c.at, c.timed, s.x.timed = s.now+max(d, 0), true, true
 	if d <= 0 {
 		c.finish(context.DeadlineExceeded)
 	}

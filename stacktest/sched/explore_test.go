@@ -264,7 +264,7 @@ func TestPCT_KeepsItsPromise(t *testing.T) {
 			}
 		})
 	}
-	const seeds = 300
+	const seeds = 100
 	schedules := 0
 	var chance float64
 	for seed := range uint64(seeds) {

@@ -20,6 +20,7 @@ type explorer struct {
 	idle     []*actor // coroutines without a part
 	opts     []option // buffers schedules hand on
 	path     []leg
+	timed    bool // some schedule had a timeout
 
 	vetting atomic.Bool            // look who performs each operation
 	foreign atomic.Pointer[string] // a goroutine that was none of ours

@@ -17,7 +17,7 @@ import (
 // fails explores the scenario, which must fail in a certain way.
 func fails(t *testing.T, kind sched.Kind, f func(*sched.S)) *sched.Failure {
 	t.Helper()
-	r := sched.Run(sched.Options{Name: t.Name()}, f)
+	r := sched.Run(sched.Options{Name: t.Name(), Steps: 2000}, f)
 	require.NotNil(t, r.Failure, "%v", r)
 	require.Equal(t, kind, r.Failure.Kind, "%v", r.Failure)
 	return r.Failure
@@ -140,13 +140,15 @@ func TestLeak_OfAGoroutineTheCodeStarted(t *testing.T) {
 		var mu sched.Mutex
 		var cond sched.Cond
 		closed := false
-		sched.Go("worker", func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for !closed {
-				cond.Wait(&mu)
-			}
-		})
+		for range 2 {
+			sched.Go("worker", func() {
+				mu.Lock()
+				defer mu.Unlock()
+				for !closed {
+					cond.Wait(&mu)
+				}
+			})
+		}
 		s.Go("user", func() { sched.Point("uses it") })
 		prepare(func() {
 			mu.Lock()
@@ -156,7 +158,7 @@ func TestLeak_OfAGoroutineTheCodeStarted(t *testing.T) {
 		})
 	}
 	f := fails(t, sched.Leak, func(s *sched.S) { worker(s, func(func()) {}) })
-	require.Contains(t, f.Text, "worker sleeps on cond")
+	require.Contains(t, f.Text, "worker sleeps on cond; worker#2 sleeps on cond")
 	require.NotContains(t, f.Text, "user")
 
 	sched.Explore(t, sched.Options{}, func(s *sched.S) { worker(s, func(close func()) { s.After(close) }) })
@@ -206,6 +208,41 @@ func TestLivelock_IsFoundAndYieldIsFair(t *testing.T) {
 		}
 	})
 	require.Contains(t, f.Text, "the scenario itself")
+}
+
+func TestLanes_ShowWhatWordsHold(t *testing.T) {
+	f := fails(t, sched.Assertion, func(s *sched.S) {
+		var u32 sched.Uint32
+		var u64 sched.Uint64
+		var i32 sched.Int32
+		var i64 sched.Int64
+		var flag sched.Bool
+		var p, q sched.Pointer[int]
+		var slots [2]sched.Bool
+		s.Name(&q, "head")
+		s.Go("a", func() {
+			u32.Store(1)
+			u64.Add(2)
+			i32.Swap(-3)
+			i64.CompareAndSwap(0, -4)
+			flag.Store(true)
+			p.Store(new(int))
+			q.Store(p.Load())
+			q.Store(nil)
+			for i := range slots {
+				slots[i].Load()
+			}
+			s.Logf("%d of %d", 1, 2)
+			s.Failf("seen enough")
+		})
+	})
+	lines := strings.Split(f.Lanes, "\n")
+	for i, want := range []string{"#  a", "store u32: 1,", "add u64: 2,", "swap i32: -3,", "cas i64: -4,", "store flag: true,",
+		"store p: &A,", "load p: &A,", "store head: &A,", "store head: nil,", "load slots[i]: false,", "load slots[i]#2: false,",
+		"1 of 2", "FAILS: seen enough"} {
+		require.Contains(t, lines[i], want)
+	}
+	require.Regexp(t, `failure_test\.go:\d+$`, lines[1])
 }
 
 // Whatever actors hold and wait for when a schedule ends, they unwind: their deferred

@@ -17,7 +17,11 @@ func (x *explorer) random() {
 		}
 		x.res.Chance = 0
 		if x.o.Mode == PCT {
-			x.res.Chance = pctChance(x.res.MaxActors, x.res.MaxDepth, x.o.Depth)
+			n := x.res.MaxActors
+			if x.timed {
+				n++ // the clock has a priority as well
+			}
+			x.res.Chance = pctChance(n, x.res.MaxDepth, x.o.Depth)
 		}
 		if x.spent() {
 			return

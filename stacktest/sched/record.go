@@ -46,6 +46,31 @@ func (s *schedule) capture(a *actor, skip int) {
 	}
 }
 
+func (s *schedule) name(obj any, name string) {
+	if s.rec != nil {
+		s.rec.call(pointer(obj), name)
+	}
+}
+
+func (s *schedule) logf(format string, args []any) {
+	if a := s.self(); s.rec != nil && a != nil {
+		s.settle(a)
+		s.rec.note(s, a, fmt.Sprintf(format, args...), "")
+	}
+}
+
+func (s *schedule) settle(a *actor) {
+	if s.rec != nil {
+		s.rec.settle(a)
+	}
+}
+
+func (s *schedule) show(o option) {
+	if s.rec != nil {
+		s.rec.step(s, o)
+	}
+}
+
 // step records that o is taken.
 func (r *recorder) step(s *schedule, o option) {
 	a := o.who

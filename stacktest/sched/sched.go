@@ -62,7 +62,8 @@ type Options struct {
 	// Budget ends the exploration after so much time. 0 stands for no limit.
 	Budget time.Duration
 
-	// Steps is how long a schedule may be before it counts as a livelock. 0 stands for
+	// Steps is how many operations a schedule may have before it counts as a livelock, and
+	// a tenth of how many the scenario's own function and checks may have. 0 stands for
 	// 10,000.
 	Steps int
 

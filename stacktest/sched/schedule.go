@@ -4,10 +4,7 @@ package sched
 
 import (
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/softnet-go/softnet/internal/hook"
 )
 
 // A schedule is one run of the scenario. The driver resumes one actor at a time; each
@@ -52,12 +49,6 @@ type schedule struct {
 	points      int // where there was a choice
 }
 
-// An option is an actor that can go on: its operation done, or if end its wait ended.
-type option struct {
-	who *actor
-	end bool
-}
-
 // A leg is a part of a schedule in which one actor goes on.
 type leg struct {
 	who int // its id
@@ -76,8 +67,11 @@ func (s *schedule) spawn(name string, k kind, f func()) {
 	if s.done {
 		return // called by somebody who unwinds
 	}
+	if name == "" {
+		name = "goroutine"
+	}
 	a := s.x.actor()
-	a.part = part{sch: s, id: len(s.actors) + 1, name: s.unique(name), kind: k, f: f}
+	a.part = part{sch: s, id: len(s.actors) + 1, given: name, name: s.unique(name), kind: k, f: f}
 	s.actors = append(s.actors, a)
 	s.fresh = append(s.fresh, a)
 	if k == owned {
@@ -154,8 +148,9 @@ func (s *schedule) rest() {
 
 // alone counts what the scenario does by itself: it has no choices, but must end.
 func (s *schedule) alone(a *actor) {
-	if s.scenarioOps++; s.scenarioOps > s.x.o.Steps {
-		s.failBy(a, Livelock, fmt.Sprintf("the scenario itself does not end within %d operations", s.x.o.Steps), nil)
+	most := 10 * s.x.o.Steps // building a world may take many
+	if s.scenarioOps++; s.scenarioOps > most {
+		s.failBy(a, Livelock, fmt.Sprintf("the scenario itself does not end within %d operations", most), nil)
 		a.pause()
 	}
 }
@@ -209,12 +204,6 @@ func (s *schedule) pick() *actor {
 	return nil
 }
 
-// mustStay reports whether the current actor is the only choice, if it may not be preempted.
-func (s *schedule) mustStay() bool {
-	c := s.cur
-	return !c.done && c.ready == nil && c.kind != timer && !s.yielded && !c.yielding()
-}
-
 // atRest is called when nobody can go on, or only time, for which nobody waits who must
 // end. It returns the scenario if that waited for this, or ends the schedule.
 func (s *schedule) atRest() *actor {
@@ -235,98 +224,6 @@ func (s *schedule) atRest() *actor {
 	s.done = true
 	return nil
 }
-
-// look finds out who can go on.
-func (s *schedule) look() {
-	s.opts, s.own, s.free = s.opts[:0], 0, true
-	if c := s.cur; c != nil && c.kind != timer {
-		s.free = !s.offer(c)
-		s.own = len(s.opts)
-	}
-	for _, a := range s.actors {
-		if a != s.cur {
-			s.offer(a)
-		}
-	}
-	s.calm = len(s.opts)
-	for _, a := range s.actors {
-		if a.timed && !a.done && !a.ready() && a.ctx.Err() == nil {
-			s.opts = append(s.opts, option{a, true})
-		}
-	}
-	if s.timeRuns() {
-		s.opts = append(s.opts, option{s.clock, false})
-	}
-	if s.cur != nil && (s.yielded || s.cur.yielding()) {
-		s.giveWay()
-	}
-}
-
-// offer adds what a can do without time passing, and reports whether that is something.
-func (s *schedule) offer(a *actor) bool {
-	n := len(s.opts)
-	if !a.done && (a.ready == nil || a.ready()) {
-		s.opts = append(s.opts, option{a, false})
-	}
-	if !a.done && a.ctx != nil && a.ctx.Err() != nil {
-		s.opts = append(s.opts, option{a, true})
-	}
-	return len(s.opts) > n
-}
-
-// cost is how many preemptions it takes to choose an option. Time passes at no cost when
-// nobody can go on; else it passes over those who could, which is no better for them than
-// to be preempted. Without that a timeout that is renewed could end for ever.
-func (s *schedule) cost(i int) int {
-	if i >= s.own && !s.free || i >= s.calm && s.calm > 0 {
-		return 1
-	}
-	return 0
-}
-
-// giveWay takes those out of the options who have yielded and whose turn it is not yet: a
-// Yield puts an actor behind all that could have gone on then, and behind the clock if
-// there is nobody else. If everybody stands behind somebody, nobody does.
-func (s *schedule) giveWay() {
-	var able uint64 // who can go on and has not given way
-	for _, o := range s.opts {
-		if o.who.behind == 0 && o.who != s.clock {
-			able |= bit(o.who)
-		}
-	}
-	if c := s.cur; s.cur.yielding() && !c.yields {
-		c.yields = true
-		c.behind = able &^ bit(c)
-		if c.behind == 0 && s.timeRuns() {
-			c.behind = bit(s.clock)
-		}
-	}
-	able |= bit(s.clock)
-	s.yielded = false
-	may, own, calm := make([]option, 0, len(s.opts)), 0, 0
-	for i, o := range s.opts {
-		if o.who.behind &= able; o.who.behind != 0 {
-			s.yielded = true
-			continue
-		}
-		may = append(may, o)
-		if i < s.own {
-			own = len(may)
-		}
-		if i < s.calm {
-			calm = len(may)
-		}
-	}
-	s.free = s.free || s.cur.yields
-	if len(may) > 0 {
-		s.opts, s.own, s.calm = may, own, calm
-	}
-}
-
-// yielding reports whether a is about to yield.
-func (a *actor) yielding() bool { return !a.done && a.ready == nil && a.op.Verb() == hook.OpYield }
-
-func bit(a *actor) uint64 { return 1 << (a.id & 63) }
 
 // take notes that o goes on.
 func (s *schedule) take(o option) {
@@ -368,98 +265,5 @@ func (s *schedule) bury() {
 			a.next()
 		}
 		s.x.recycle(a)
-	}
-}
-
-// fail notes a failure the calling actor found.
-func (s *schedule) fail(k Kind, text string) {
-	a := s.self()
-	if a == nil {
-		a = s.main
-	}
-	a.exits = true // FailNow, if that follows
-	s.capture(a, 3)
-	s.failBy(a, k, text, nil)
-}
-
-// failBy notes a failure of a, unless there is one already, and ends the schedule.
-func (s *schedule) failBy(a *actor, k Kind, text string, cause error) {
-	if s.done {
-		return
-	}
-	s.done = true
-	s.bad = &Failure{Kind: k, Text: text, cause: cause}
-	if s.rec != nil {
-		s.settle(a)
-		if strings.Contains(text, "\n") {
-			s.rec.note(s, a, "FAILS", "")
-		} else {
-			s.rec.note(s, a, "FAILS", text)
-		}
-		if a.stack != nil && k != Livelock {
-			s.bad.Detail = fmt.Sprintf("%s at\n%s", a.name, s.rec.stack(a.stack))
-		}
-	}
-}
-
-// deadlock notes that actors wait and nobody can go on.
-func (s *schedule) deadlock() {
-	s.stuck(Deadlock, "nobody can go on", func(a *actor) bool { return true })
-}
-
-// leaks looks for goroutines that the code under test has left behind.
-func (s *schedule) leaks() {
-	left := func(a *actor) bool { return a.kind == started && !s.allMay && !s.exempt[a.name] }
-	for _, a := range s.actors {
-		if !a.done && left(a) {
-			s.stuck(Leak, "left behind when all actors had ended", left)
-			return
-		}
-	}
-}
-
-// stuck notes a failure of all actors that wait and are to be listed.
-func (s *schedule) stuck(k Kind, text string, listed func(*actor) bool) {
-	s.done = true
-	s.bad = &Failure{Kind: k, Text: text}
-	if s.rec == nil {
-		return // nobody will read it
-	}
-	var who, where []string
-	for _, a := range append(s.actors[:len(s.actors):len(s.actors)], s.main) {
-		if a.done || !listed(a) || a == s.main && s.idle {
-			continue
-		}
-		s.settle(a)
-		what := s.rec.waits(s, a)
-		who = append(who, a.name+" "+what)
-		where = append(where, fmt.Sprintf("%s %s at\n%s", a.name, what, s.rec.stack(a.stack)))
-	}
-	s.bad.Text = text + ": " + strings.Join(who, "; ")
-	s.bad.Detail = strings.Join(where, "\n")
-}
-
-func (s *schedule) name(obj any, name string) {
-	if s.rec != nil {
-		s.rec.call(pointer(obj), name)
-	}
-}
-
-func (s *schedule) logf(format string, args []any) {
-	if a := s.self(); s.rec != nil && a != nil {
-		s.settle(a)
-		s.rec.note(s, a, fmt.Sprintf(format, args...), "")
-	}
-}
-
-func (s *schedule) settle(a *actor) {
-	if s.rec != nil {
-		s.rec.settle(a)
-	}
-}
-
-func (s *schedule) show(o option) {
-	if s.rec != nil {
-		s.rec.step(s, o)
 	}
 }

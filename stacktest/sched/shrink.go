@@ -3,7 +3,7 @@
 package sched
 
 // shrinkSteps is how many steps shrinking may take: a fraction of a second.
-const shrinkSteps = 500_000
+const shrinkSteps = 200_000
 
 // A shrinker looks for the simplest schedule that fails as a given one does: the fewest
 // preemptions, then the fewest switches.

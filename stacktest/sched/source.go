@@ -25,6 +25,9 @@ var methods = map[hook.Op]*regexp.Regexp{
 	hook.OpUnlock:  regexp.MustCompile(`\.Unlock\(`),
 	hook.OpWait:    regexp.MustCompile(`\.Wait(?:Context)?\(`),
 	hook.OpWake:    regexp.MustCompile(`\.(?:Signal|Broadcast)\(`),
+	hook.OpSend:    regexp.MustCompile(`\.(?:Try)?Send(?:Context)?\(`),
+	hook.OpRecv:    regexp.MustCompile(`\.Recv(?:Context)?\(`),
+	hook.OpClose:   regexp.MustCompile(`\.Close\(`),
 }
 
 // receiver returns the expression before the call of op at the place, or "" if the source

@@ -38,12 +38,16 @@ type actor struct {
 // run is Run without the table.
 func run(o Options, f func(*S)) (r Result) {
 	r.Mode = Stress
-	end := time.Now().Add(o.Stress)
-	for r.Failure == nil && (r.Schedules == 0 || time.Now().Before(end)) {
-		if r.Schedules++; o.Schedules > 0 && r.Schedules >= o.Schedules {
-			end = time.Time{}
-		}
+	most := o.Schedules
+	if most == 0 {
+		most = 10_000 // in a bubble the time below never passes
+	}
+	for end := time.Now().Add(o.Stress); r.Failure == nil && r.Schedules < most; {
+		r.Schedules++
 		r.Failure, r.MaxActors = once(f, r.MaxActors)
+		if !time.Now().Before(end) {
+			break
+		}
 	}
 	return r
 }
@@ -125,7 +129,11 @@ func (s *schedule) wait(a *actor) {
 	select {
 	case <-a.done:
 	case <-late.C:
-		s.set(&Failure{Kind: Deadlock, Text: "not ended after " + patience.String() + ": " + strings.Join(s.waiting(), ", "), Detail: stacks()})
+		s.set(&Failure{
+			Kind:   Deadlock,
+			Text:   "not ended after " + patience.String() + ": " + strings.Join(s.waiting(), ", "),
+			Detail: stacks(),
+		})
 	}
 }
 
