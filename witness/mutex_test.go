@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -371,6 +372,9 @@ func TestAssertHeld_PanicsWhereNobodyHolds(t *testing.T) {
 
 // Also in checked builds, once the books have the room.
 func TestLocks_DoNotAllocate(t *testing.T) {
+	if witness.Enabled && runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
+		t.Skip("who the caller is has to be parsed here")
+	}
 	var m witness.Mutex
 	var rw witness.RWMutex
 	lv, books := witness.NewLevel("softint", 0), witness.Self()
