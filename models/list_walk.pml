@@ -14,6 +14,9 @@
  *         RELEASE_FIRST    the reader lets go inside the section, but before Next
  *         LINK_CLEARED     Remove clears the removed element's link
  *         REUSED_EARLY     an element is inserted again before it is dead
+ *
+ * Cure    LIVES  an entry counts its lives, and a Cursor remembers in which it came: then
+ *         the reader may let go when it likes
  */
 #define NTARGET 3
 #define NCPU 1
@@ -29,27 +32,38 @@
 byte next[NTARGET+1] = 0;       /* of an element; next[0] is the head */
 byte state[NTARGET+1] = FRESH;
 
-inline First() { at = next[0] }
+#ifdef LIVES
+byte lives;                     /* of 1; one word with its state */
+#define word(x)  (x == 1 -> state[1] + 4 * lives : state[x])
+#define came()   cameTo = (at != 0 -> word(at) : 0)
+#define stays()  (word(at) == cameTo && state[at] == LINKED)
+#else
+#define came()   skip
+#define stays()  (state[at] == LINKED)
+#endif
+
+inline First()
+{
+	at = next[0];
+	came()
+}
 
 inline Next()
 {
-	if
 #ifdef CURSOR_TRUSTS
-	:: true ->
+	at = next[at]
 #else
-	:: at != 0 && state[at] == LINKED ->
-#endif
-		at = next[at]
-#ifndef CURSOR_TRUSTS
+	if
+	:: stays() -> at = next[at]; came()
 	:: else -> First()
-#endif
 	fi
+#endif
 }
 
 proctype reader(byte c, me)
 {
 	LOCALS;
-	byte at, old;
+	byte at, old, cameTo;
 	bool saw3;
 
 	ReadEnter();
@@ -100,7 +114,11 @@ inline Remove(x, prev)
 
 inline again()                          /* Init, and InsertAfter 3 */
 {
+#ifdef LIVES
+	atomic { lives++; state[1] = FRESH };
+#else
 	state[1] = FRESH;
+#endif
 	next[1] = 0;
 	target[1].dying = LIVE;
 	dead[1] = false;

@@ -53,7 +53,7 @@ type verdict struct {
 func (v verdict) String() string { return strings.TrimSpace(string(v.Kind) + " " + v.Why) }
 
 var (
-	columns  = regexp.MustCompile(`\t+| {2,}`)
+	columns  = regexp.MustCompile(` *\t[ \t]*| {2,}`)
 	nameRE   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	switchRE = regexp.MustCompile(`^[A-Z][A-Z0-9_]*(=[0-9]+)?$`)
 	stuckRE  = regexp.MustCompile(`^\w+ at \w+$`)
