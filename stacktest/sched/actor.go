@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/softnet-go/softnet/internal/hook"
+	"github.com/softnet-go/softnet/witness"
 )
 
 // An actor is a coroutine that plays one part in a schedule, and then one in another: a
@@ -85,6 +86,9 @@ func (a *actor) play() {
 	}()
 	if !a.dead.Load() {
 		a.f()
+		if witness.Enabled && a.kind != scenario && !a.dead.Load() {
+			witness.Barrier("the end of " + a.name)
+		}
 	}
 	ended, a.done = true, true
 }

@@ -46,7 +46,7 @@ func TestExplore_DrivesTheRealCode(t *testing.T) {
 			})
 		}
 	}
-	r := sched.Explore(t, sched.Options{}, scenario(false))
+	r := sched.Explore(t, sched.Options{Preemptions: 1}, scenario(false))
 	require.True(t, r.Exhausted)
 
 	f := sched.Run(sched.Options{}, scenario(true)).Failure
