@@ -43,7 +43,7 @@ func run(o Options, f func(*S)) Result {
 	x := &explorer{o: o, scenario: f, start: time.Now()}
 	x.res.Mode = o.Mode
 	defer x.close()
-	defer x.watch()()
+	defer x.watch(stuckAfter, func(text string) { panic(text) })()
 	switch {
 	case o.Replay != "":
 		x.replay()
@@ -187,20 +187,21 @@ func (s *schedule) self() *actor {
 func (s *schedule) copyPath() []leg { return append([]leg(nil), s.path...) }
 
 // watch starts a watchdog: an actor that blocks where the explorer does not see it blocks
-// the whole exploration, and would only be noticed when the test's time is up.
-func (x *explorer) watch() (stop func()) {
+// the whole exploration, and would only be noticed when the test's time is up. If no
+// schedule ends between one look and the next, the dog barks once.
+func (x *explorer) watch(every time.Duration, bark func(string)) (stop func()) {
 	seen := int64(-1)
 	var dog *time.Timer
-	dog = time.AfterFunc(stuckAfter, func() {
+	dog = time.AfterFunc(every, func() {
 		if n := x.ran.Load(); n != seen {
 			seen = n
-			dog.Reset(stuckAfter)
+			dog.Reset(every)
 			return
 		}
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
-		panic(fmt.Sprintf("sched: %s: no schedule has ended for %v: an actor blocks on something that is no choice point, or computes for ever\n\n%s",
-			x.o.Name, stuckAfter, stacks))
+		bark(fmt.Sprintf("sched: %s: no schedule has ended for %v: an actor blocks on something that is no choice point, or computes for ever\n\n%s",
+			x.o.Name, every, stacks))
 	})
 	return func() { dog.Stop() }
 }
