@@ -2,6 +2,7 @@ package witness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"weak"
@@ -81,47 +82,46 @@ type edge struct {
 	bad *Violation
 }
 
-// known returns the edge from m to n, or nil.
-func (m *node) known(n *node) *edge {
-	e, _ := m.after.Load(n.self)
+// known returns the edge from n to inner, or nil.
+func (n *node) known(inner *node) *edge {
+	e, _ := n.after.Load(inner.self)
 	if e == nil {
 		return nil
 	}
 	return e.(*edge)
 }
 
-// learn adds edge e from m to n, unless there is one already, and returns the one that
-// is there. If the order has a path from n to m, the edge is bad.
-func (m *node) learn(n *node, e *edge) *edge {
-	ck := m.ck
+// learn adds edge e from n to inner, unless there is one already, and returns the one
+// that is there. If the order has a path from inner to n, the edge is bad.
+func (n *node) learn(inner *node, e *edge) *edge {
+	ck := n.ck
 	ck.mu.Lock()
 	defer ck.mu.Unlock()
-	if old := m.known(n); old != nil {
+	if old := n.known(inner); old != nil {
 		return old
 	}
-	if p := n.path(m); p != nil {
-		e.bad = reversal(m, n, e, p)
+	if p := inner.path(n); p != nil {
+		e.bad = reversal(step{n, inner, e}, p)
 	}
-	m.after.Store(n.self, e)
+	n.after.Store(inner.self, e)
 	ck.edges.Add(1)
-	if m.edges++; m.edges > m.sweep {
-		m.forget()
+	if n.edges++; n.edges > n.sweep {
+		n.forget()
 	}
 	return e
 }
 
 // forget drops edges to nodes that are gone. ck.mu is held.
-func (m *node) forget() {
-	m.edges = 0
-	m.after.Range(func(k, _ any) bool {
+func (n *node) forget() {
+	n.edges = 0
+	for k := range n.after.Range {
 		if k.(weak.Pointer[node]).Value() == nil {
-			m.after.Delete(k)
+			n.after.Delete(k)
 		} else {
-			m.edges++
+			n.edges++
 		}
-		return true
-	})
-	m.sweep = max(64, 2*m.edges)
+	}
+	n.sweep = max(64, 2*n.edges)
 }
 
 // step is an edge with its ends.
@@ -137,39 +137,37 @@ func (n *node) path(m *node) (p []step) {
 		at := queue[0]
 		if at == m {
 			for ; at != n; at = came[at].from {
-				p = append([]step{came[at]}, p...)
+				p = append(p, came[at])
 			}
+			slices.Reverse(p)
 			return p
 		}
-		at.after.Range(func(k, v any) bool {
+		for k, v := range at.after.Range {
 			next, e := k.(weak.Pointer[node]).Value(), v.(*edge)
 			if next == nil || e.bad != nil {
-				return true
+				continue
 			}
 			if _, seen := came[next]; !seen {
 				came[next] = step{at, next, e}
 				queue = append(queue, next)
 			}
-			return true
-		})
+		}
 	}
 	return nil
 }
 
-// reversal words the cycle that edge e from m to n closes with path p from n to m.
-func reversal(m, n *node, e *edge, p []step) *Violation {
-	v := &Violation{Rule: RuleReversal}
-	if e.declared {
+// reversal words the circle that s closes with path p.
+func reversal(s step, p []step) *Violation {
+	v := &Violation{Rule: RuleReversal, Sites: s.sites()}
+	if s.edge.declared {
 		v.Rule = RuleContradiction
 	}
 	var others []string
-	for i, s := range append([]step{{m, n, e}}, p...) {
-		if i > 0 {
-			others = append(others, s.String())
-		}
-		v.Sites = append(v.Sites, s.sites()...)
+	for _, o := range p {
+		others = append(others, o.String())
+		v.Sites = append(v.Sites, o.sites()...)
 	}
-	v.Text = fmt.Sprintf("witness: %v, but %s", step{m, n, e}, strings.Join(others, ", and "))
+	v.Text = fmt.Sprintf("witness: %v, but %s", s, strings.Join(others, ", and "))
 	return v
 }
 

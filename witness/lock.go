@@ -56,10 +56,12 @@ func (id *identity) notHeld(how string) {
 
 func notHeld(name, how string) string { return name + " must be held" + how + " here, and is not" }
 
-// sleep waits on cv, and returns nil when woken and otherwise why ctx ended. A nil ctx
-// never does.
+// never is the context of a wait that does not end.
+var never context.Context
+
+// sleep waits on cv, and returns nil when woken and otherwise why ctx ended.
 func sleep(ctx context.Context, cv *hook.Cond, mu *hook.Mutex) error {
-	if ctx == nil {
+	if ctx == never {
 		cv.Wait(mu)
 		return nil
 	}

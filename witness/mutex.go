@@ -36,7 +36,7 @@ func (m *Mutex) Lock() {
 	if !Enabled && m.state.CompareAndSwap(free, held) {
 		return
 	}
-	m.lock(nil, 0)
+	m.lock(never, 0)
 }
 
 // LockContext is Lock that gives up when ctx ends, and then returns ctx.Err(). If the
@@ -45,7 +45,7 @@ func (m *Mutex) LockContext(ctx context.Context) error { return m.lock(ctx, 0) }
 
 // LockNested is Lock while another lock of the class is held: it takes m as one of the
 // class's subclass sub ([Class.Nested]).
-func (m *Mutex) LockNested(sub int) { _ = m.lock(nil, sub) }
+func (m *Mutex) LockNested(sub int) { _ = m.lock(never, sub) }
 
 // TryLock takes the lock if it is free and reports whether it did (mutex_tryenter). It
 // never waits, so it is free of the order, and allowed where a lock may not be waited for.
@@ -59,7 +59,7 @@ func (m *Mutex) TryLock() bool {
 
 func (m *Mutex) lock(ctx context.Context, sub int) error {
 	c := m.id.class().Nested(sub)
-	c.willLock(m, Exclusive, ctx == nil)
+	c.willLock(m, Exclusive, ctx == never)
 	if !m.state.CompareAndSwap(free, held) {
 		if err := m.wait(ctx); err != nil {
 			return err

@@ -1,5 +1,7 @@
 package witness_test
 
+//lint:file-ignore SA2001 what is shown is the lock: there is nothing to guard
+
 import (
 	"context"
 	"runtime"

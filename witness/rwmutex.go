@@ -36,7 +36,7 @@ func (rw *RWMutex) Lock() {
 	if !Enabled && rw.state.CompareAndSwap(0, writing) {
 		return
 	}
-	rw.lock(nil, 0)
+	rw.lock(never, 0)
 }
 
 // LockContext is Lock that gives up when ctx ends, and then returns ctx.Err(). If the
@@ -45,7 +45,7 @@ func (rw *RWMutex) LockContext(ctx context.Context) error { return rw.lock(ctx, 
 
 // LockNested is Lock while another lock of the class is held: it takes rw as one of the
 // class's subclass sub ([Class.Nested]).
-func (rw *RWMutex) LockNested(sub int) { _ = rw.lock(nil, sub) }
+func (rw *RWMutex) LockNested(sub int) { _ = rw.lock(never, sub) }
 
 // TryLock takes the lock for writing if nobody has it and reports whether it did
 // (rw_tryenter). It never waits, so it is free of the order, and allowed where a lock may
@@ -60,7 +60,7 @@ func (rw *RWMutex) TryLock() bool {
 
 func (rw *RWMutex) lock(ctx context.Context, sub int) error {
 	c := rw.id.class().Nested(sub)
-	c.willLock(rw, Exclusive, ctx == nil)
+	c.willLock(rw, Exclusive, ctx == never)
 	if !rw.state.CompareAndSwap(0, writing) {
 		if err := rw.waitWrite(ctx); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (rw *RWMutex) RLock() {
 	if !Enabled && rw.tryRead() {
 		return
 	}
-	rw.rlock(nil, 0)
+	rw.rlock(never, 0)
 }
 
 // RLockContext is RLock that gives up when ctx ends, and then returns ctx.Err(). If the
@@ -126,7 +126,7 @@ func (rw *RWMutex) RLockContext(ctx context.Context) error { return rw.rlock(ctx
 
 // RLockNested is RLock while another lock of the class is held: it takes rw as one of
 // the class's subclass sub ([Class.Nested]).
-func (rw *RWMutex) RLockNested(sub int) { _ = rw.rlock(nil, sub) }
+func (rw *RWMutex) RLockNested(sub int) { _ = rw.rlock(never, sub) }
 
 // TryRLock takes the lock for reading if nobody writes or waits to write, and reports
 // whether it did. Like TryLock it never waits.
@@ -152,7 +152,7 @@ func (rw *RWMutex) tryRead() bool {
 
 func (rw *RWMutex) rlock(ctx context.Context, sub int) error {
 	c := rw.id.class().Nested(sub)
-	c.willLock(rw, Shared, ctx == nil)
+	c.willLock(rw, Shared, ctx == never)
 	if !rw.tryRead() {
 		if err := rw.waitRead(ctx); err != nil {
 			return err
