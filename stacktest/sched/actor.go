@@ -135,7 +135,9 @@ func (a *actor) pause() {
 
 // Point implements hook.Task.
 func (a *actor) Point(op hook.Op, obj unsafe.Pointer) {
-	a.x.vet(a, op)
+	if a.x.stranger(a, op) {
+		return
+	}
 	if a.dead.Load() {
 		a.linger()
 		return
@@ -150,7 +152,12 @@ func (a *actor) Point(op hook.Op, obj unsafe.Pointer) {
 
 // Park implements hook.Task.
 func (a *actor) Park(op hook.Op, obj unsafe.Pointer, ctx context.Context, ready func() bool) error {
-	a.x.vet(a, op)
+	if a.x.stranger(a, op) {
+		if op != hook.OpLock { // which it does for real
+			runtime.Goexit()
+		}
+		return nil
+	}
 	if a.dead.Load() {
 		if !ready() {
 			runtime.Goexit() // it would wait for the dead
@@ -166,7 +173,7 @@ func (a *actor) Park(op hook.Op, obj unsafe.Pointer, ctx context.Context, ready 
 	} else {
 		a.step()
 	}
-	a.ready, a.ctx = nil, nil
+	a.ready, a.ctx, a.timed = nil, nil, false
 	return a.end
 }
 

@@ -71,8 +71,9 @@
 // actor shares with others it must not wait for outside of this package's types: a
 // sync.Mutex held over a choice point or a Go channel blocks everything (a watchdog ends the
 // test after a minute). Goroutines are started with S.Go, [Go], or by the packages of this
-// module; those of a go statement cannot be scheduled. The first two mistakes are
-// noticed in most cases, and reported as Nondeterminism.
+// module; those of a go statement cannot be scheduled. That, and a scenario that does not
+// do the same again, is noticed in most cases and reported as Nondeterminism. Profiler
+// labels belong to the explorer: it knows an actor's goroutine by them.
 //
 // A loop that waits by looking again must call [Yield]; else a schedule in which nobody
 // else runs is a livelock, and reported as one.

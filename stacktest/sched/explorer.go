@@ -115,7 +115,7 @@ func (x *explorer) run(how chooser, rec *recorder) *schedule {
 	x.opts, x.path = s.opts, s.path
 	if x.vetting.Load() {
 		runtime.Gosched() // let strangers come forward
-		if who := x.foreign.Load(); who != nil && s.bad == nil {
+		if who := x.foreign.Load(); who != nil {
 			s.bad = &Failure{Kind: Nondeterminism, Text: *who}
 		}
 	}
@@ -165,16 +165,16 @@ func (x *explorer) close() {
 	x.idle = nil
 }
 
-// vet looks whether the calling goroutine is the one it is taken for. A goroutine started
-// with a go statement inherits the labels of its parent, by which it is taken for it; the
-// explorer cannot schedule it. It ends here, and so does the exploration.
-func (x *explorer) vet(a *actor, op hook.Op) {
+// stranger reports whether the calling goroutine is not the one it is taken for. One that
+// an actor starts with a go statement inherits the actor's labels, by which it is taken
+// for the actor; the explorer cannot schedule it, and gives up when this schedule is over.
+func (x *explorer) stranger(a *actor, op hook.Op) bool {
 	if !x.vetting.Load() || goid() == a.goid {
-		return
+		return false
 	}
 	text := fmt.Sprintf("a goroutine that an actor started with a go statement came to %q: start it with sched.Go", op)
 	x.foreign.CompareAndSwap(nil, &text)
-	runtime.Goexit()
+	return true
 }
 
 // self returns the actor the calling goroutine is, or nil.

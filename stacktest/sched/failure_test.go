@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -224,7 +225,9 @@ func TestLanes_ShowWhatWordsHold(t *testing.T) {
 		var flag sched.Bool
 		var p, q sched.Pointer[int]
 		var slots [2]sched.Bool
+		first := new(int)
 		s.Name(&q, "head")
+		s.Name(first, "first")
 		s.Go("a", func() {
 			u32.Store(1)
 			u64.Add(2)
@@ -234,6 +237,7 @@ func TestLanes_ShowWhatWordsHold(t *testing.T) {
 			p.Store(new(int))
 			q.Store(p.Load())
 			q.Store(nil)
+			q.Swap(first)
 			for i := range slots {
 				slots[i].Load()
 			}
@@ -243,7 +247,7 @@ func TestLanes_ShowWhatWordsHold(t *testing.T) {
 	})
 	lines := strings.Split(f.Lanes, "\n")
 	for i, want := range []string{"#  a", "store u32: 1,", "add u64: 2,", "swap i32: -3,", "cas i64: -4,", "store flag: true,",
-		"store p: &A,", "load p: &A,", "store head: &A,", "store head: nil,", "load slots[i]: false,", "load slots[i]#2: false,",
+		"store p: &A,", "load p: &A,", "store head: &A,", "store head: nil,", "swap head: &first,", "load slots[i]: false,", "load slots[i]#2: false,",
 		"1 of 2", "FAILS: seen enough"} {
 		require.Contains(t, lines[i], want)
 	}
@@ -345,8 +349,8 @@ func TestNondeterminism_GoStatementsAreFound(t *testing.T) {
 		s.Go("a", func() {
 			met := make(chan struct{})
 			go func() {
-				defer close(met)
 				w.Store(true)
+				close(met)
 			}()
 			<-met
 			w.Load()
@@ -360,4 +364,35 @@ func TestExplore_InsideAnotherIsRefused(t *testing.T) {
 		s.Go("a", func() { sched.Run(sched.Options{}, func(*sched.S) {}) })
 	})
 	require.Contains(t, f.Text, "an exploration inside another")
+}
+
+// A loop that waits by looking again lets time pass once nobody else can go on, and does
+// not make it pass while somebody can.
+func TestYield_LetsTimePassLast(t *testing.T) {
+	seen := outcomes(t, func(s *sched.S, say func(string)) {
+		ctx, cancel := s.WithTimeout(s.Context(), time.Second)
+		s.After(cancel)
+		var flag sched.Bool
+		s.Go("looker", func() {
+			for !flag.Load() && ctx.Err() == nil {
+				sched.Yield()
+			}
+			say(fmt.Sprint(ctx.Err() == nil))
+		})
+		s.Go("setter", func() { flag.Store(true) })
+	})
+	require.Equal(t, map[string]bool{"true ": true, "false ": true}, seen)
+
+	seen = outcomes(t, func(s *sched.S, say func(string)) {
+		ctx, cancel := s.WithTimeout(s.Context(), time.Second)
+		for _, who := range []string{"a", "b"} {
+			s.Go(who, func() {
+				for ctx.Err() == nil {
+					sched.Yield()
+				}
+			})
+		}
+		s.Go("canceller", cancel) // and then there is no clock to stand behind
+	})
+	require.Equal(t, map[string]bool{"": true}, seen)
 }

@@ -71,11 +71,13 @@ func (s *schedule) giveWay() {
 	if c := s.cur; s.cur.yielding() && !c.yields {
 		c.yields = true
 		c.behind = able &^ bit(c)
-		if c.behind == 0 && s.timeRuns() {
+		if c.behind == 0 {
 			c.behind = bit(s.clock)
 		}
 	}
-	able |= bit(s.clock)
+	if s.timeRuns() {
+		able |= bit(s.clock)
+	}
 	s.yielded = false
 	may, own, calm := make([]option, 0, len(s.opts)), 0, 0
 	for i, o := range s.opts {

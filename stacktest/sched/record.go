@@ -49,6 +49,7 @@ func (s *schedule) capture(a *actor, skip int) {
 func (s *schedule) name(obj any, name string) {
 	if s.rec != nil {
 		s.rec.call(pointer(obj), name)
+		s.rec.values[pointer(obj)] = "&" + name
 	}
 }
 
@@ -190,13 +191,11 @@ func class(op hook.Op) string {
 	return "word"
 }
 
-// pointer names what a word points to: &A, &B and so on.
+// pointer names what a word points to: by the name the scenario gave it, or &A, &B and so
+// on. Not by that of an object: a struct begins where its first field does.
 func (r *recorder) pointer(p unsafe.Pointer) string {
 	if p == nil {
 		return "nil"
-	}
-	if name, ok := r.names[p]; ok {
-		return "&" + name
 	}
 	if _, ok := r.values[p]; !ok {
 		n := len(r.values)
