@@ -18,13 +18,14 @@ import (
 // A recorder writes down one schedule for people: what each step did to which object, and
 // where in the source.
 type recorder struct {
-	events  []event.Event
-	pending map[*actor]int            // its last event, when the value is not known yet
-	names   map[unsafe.Pointer]string // of objects
-	named   map[string]int            // how many objects bear a name
-	values  map[unsafe.Pointer]string // of pointers in words
-	holders map[unsafe.Pointer]string // of locks: who took it and where
-	source  source
+	events   []event.Event
+	pending  map[*actor]int            // its last event, when the value is not known yet
+	names    map[unsafe.Pointer]string // of objects
+	named    map[string]int            // how many objects bear a name
+	values   map[unsafe.Pointer]string // what pointers in words are called
+	lettered int                       // how many of them by a letter
+	holders  map[unsafe.Pointer]string // of locks: who took it and where
+	source   source
 }
 
 func newRecorder() *recorder {
@@ -49,7 +50,7 @@ func (s *schedule) capture(a *actor, skip int) {
 func (s *schedule) name(obj any, name string) {
 	if s.rec != nil {
 		s.rec.call(pointer(obj), name)
-		s.rec.values[pointer(obj)] = "&" + name
+		s.rec.values[pointer(obj)] = "&" + s.rec.names[pointer(obj)]
 	}
 }
 
@@ -198,11 +199,11 @@ func (r *recorder) pointer(p unsafe.Pointer) string {
 		return "nil"
 	}
 	if _, ok := r.values[p]; !ok {
-		n := len(r.values)
-		name := "&" + string(rune('A'+n%26))
-		if n >= 26 {
-			name += strconv.Itoa(n / 26)
+		name := "&" + string(rune('A'+r.lettered%26))
+		if n := r.lettered / 26; n > 0 {
+			name += strconv.Itoa(n)
 		}
+		r.lettered++
 		r.values[p] = name
 	}
 	return r.values[p]
