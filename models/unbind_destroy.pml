@@ -57,7 +57,7 @@ inline asSoftint()
 		SoftRelease(t, 0)
 	:: else
 	fi;
-	UnbindSoftint()
+	SoftUnbind()
 }
 
 proctype lwp(byte me)

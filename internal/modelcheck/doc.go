@@ -1,8 +1,9 @@
 // Modelcheck runs the Promela models of this repository through spin: each model right,
 // and each with the bugs that are seeded in it.
 //
-//	go run ./internal/modelcheck              every row of models/rows.txt
-//	go run ./internal/modelcheck -quick       those that take seconds
+//	go run ./internal/modelcheck              the rows of models/rows.txt
+//	go run ./internal/modelcheck -quick       those that take a second or two each
+//	go run ./internal/modelcheck -long        those too that take minutes and gigabytes
 //	go run ./internal/modelcheck copy         the rows of one model
 //	go run ./internal/modelcheck -trace copy COPY_BLIND
 //	                                          one row, and the steps that led there

@@ -38,7 +38,8 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		flags.PrintDefaults()
 	}
 	dir := flags.String("dir", "models", "the `directory` of the models")
-	quick := flags.Bool("quick", false, "leave out the slow rows")
+	least := flags.Bool("quick", false, "leave out what is not over in seconds")
+	most := flags.Bool("long", false, "leave out nothing, not even what takes minutes and gigabytes")
 	md := flags.Bool("md", false, "print the table in Markdown")
 	trace := flags.Bool("trace", false, "print the steps that lead to what was found")
 	workers := flags.Int("j", runtime.GOMAXPROCS(0), "how many searches to run at once")
@@ -49,7 +50,14 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return misused
 	}
 
-	rows, err := selectRows(*dir, *quick, flags.Args())
+	upTo := slow
+	if *least {
+		upTo = quick
+	}
+	if *most {
+		upTo = long
+	}
+	rows, err := selectRows(*dir, upTo, flags.Args())
 	if err == nil && *workers < 1 {
 		err = errors.New("-j needs at least one search at once")
 	}
@@ -86,7 +94,7 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // selectRows reads the table and leaves out what was not asked for.
-func selectRows(dir string, quick bool, words []string) (rows []row, err error) {
+func selectRows(dir string, upTo effort, words []string) (rows []row, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, "rows.txt"))
 	if err != nil {
 		return nil, err
@@ -96,7 +104,7 @@ func selectRows(dir string, quick bool, words []string) (rows []row, err error) 
 		return nil, fmt.Errorf("rows.txt: %w", err)
 	}
 	for _, r := range all {
-		if (r.Quick || !quick) && r.matches(words) {
+		if r.Effort <= upTo && r.matches(words) {
 			rows = append(rows, r)
 		}
 	}

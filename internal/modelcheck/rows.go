@@ -9,7 +9,7 @@ import (
 
 // A row is one search: a model, the switches it is compiled with, what must come out.
 type row struct {
-	Quick    bool
+	Effort   effort
 	Model    string   // models/Model.pml
 	Switches []string // preprocessor macros: NAME or NAME=VALUE
 	Want     verdict
@@ -30,6 +30,17 @@ func (r row) matches(words []string) bool {
 	}
 	return true
 }
+
+// effort is how much work a search is.
+type effort int
+
+const (
+	quick effort = iota // a second or two
+	slow                // up to a minute
+	long                // minutes, and gigabytes
+)
+
+var efforts = map[string]effort{"quick": quick, "slow": slow, "long": long}
 
 // kind is how a search ended.
 type kind string
@@ -61,7 +72,7 @@ var (
 
 // parseRows reads the table. Columns are separated by two blanks or more:
 //
-//	quick|slow  model  switches or -  verdict  note
+//	quick|slow|long  model  switches or -  verdict  note
 //
 // Empty lines and lines that begin with # are left out.
 func parseRows(text string) (rows []row, err error) {
@@ -89,14 +100,11 @@ func parseRows(text string) (rows []row, err error) {
 func parseRow(line string) (r row, err error) {
 	col := columns.Split(line, -1)
 	if len(col) != 5 {
-		return r, fmt.Errorf("has %d columns, not 5: when, model, switches, verdict, note", len(col))
+		return r, fmt.Errorf("has %d columns, not 5: effort, model, switches, verdict, note", len(col))
 	}
-	switch col[0] {
-	case "quick":
-		r.Quick = true
-	case "slow":
-	default:
-		return r, fmt.Errorf("%q is neither quick nor slow", col[0])
+	var known bool
+	if r.Effort, known = efforts[col[0]]; !known {
+		return r, fmt.Errorf("%q is none of quick, slow, long", col[0])
 	}
 	if r.Model = col[1]; !nameRE.MatchString(r.Model) {
 		return r, fmt.Errorf("%q is no name of a model", r.Model)

@@ -29,16 +29,16 @@ quick  copy  COPY_BLIND          assertion !(dead[1])      missed
 `)
 	require.NoError(t, err)
 	require.Equal(t, []row{
-		{Quick: true, Model: "copy", Want: verdict{ok, ""}, Note: "one holder"},
-		{Model: "copy", Switches: []string{"NHOLDER=3", "SOFTINT"}, Want: verdict{deadlock, "owner at inside"}, Note: "waits for itself"},
-		{Quick: true, Model: "copy", Switches: []string{"COPY_BLIND"}, Want: verdict{assertion, "!(dead[1])"}, Note: "missed"},
+		{Effort: quick, Model: "copy", Want: verdict{ok, ""}, Note: "one holder"},
+		{Effort: slow, Model: "copy", Switches: []string{"NHOLDER=3", "SOFTINT"}, Want: verdict{deadlock, "owner at inside"}, Note: "waits for itself"},
+		{Effort: quick, Model: "copy", Switches: []string{"COPY_BLIND"}, Want: verdict{assertion, "!(dead[1])"}, Note: "missed"},
 	}, rows)
 }
 
 func TestParseRows_RefusesWhatMakesNoSense(t *testing.T) {
 	for line, why := range map[string]string{
 		"quick  copy  -  ok":                                             "4 columns",
-		"often  copy  -  ok  note":                                       "neither quick nor slow",
+		"often  copy  -  ok  note":                                       "none of quick, slow, long",
 		"quick  ../x  -  ok  note":                                       "no name of a model",
 		"quick  copy  -o  ok  note":                                      "no switch",
 		"quick  copy  N=2;x  ok  note":                                   "no switch",
@@ -139,7 +139,7 @@ func TestRows_EveryModelIsRightAndEverySeedIsUsed(t *testing.T) {
 }
 
 func tableRows(t *testing.T) []row {
-	rows, err := selectRows(models, false, nil)
+	rows, err := selectRows(models, long, nil)
 	require.NoError(t, err)
 	return rows
 }

@@ -35,16 +35,19 @@ func findTools() (t tools, err error) {
 
 const (
 	memoryMB = 12_000
-	patience = 10 * time.Minute // for one search
+	patience = 30 * time.Minute // for one search
 )
 
-// effort is how a search is compiled and run: a quick one is over before an optimizer
-// and large tables are worth their time.
-func (r row) effort() (compiler string, search []string) {
-	if r.Quick {
+// limits returns how a search is compiled and run: a quick one is over before an
+// optimizer, deep stacks and large tables are worth their time.
+func (e effort) limits() (compiler string, search []string) {
+	switch e {
+	case quick:
 		return "-O0", []string{"-m1000000", "-w20"}
+	case slow:
+		return "-O2", []string{"-m10000000", "-w26"}
 	}
-	return "-O2", []string{"-m10000000", "-w26"}
+	return "-O2", []string{"-m100000000", "-w27"}
 }
 
 // search runs row r over the models in dir; with trace it also returns the steps to what
@@ -61,7 +64,7 @@ func (t tools) search(ctx context.Context, dir string, r row, trace bool) (res r
 		return res, err
 	}
 
-	optimize, limits := r.effort()
+	optimize, limits := r.Effort.limits()
 	if err := t.compile(ctx, tmp, r, optimize); err != nil {
 		return res, fmt.Errorf("%s: %w", r, err)
 	}

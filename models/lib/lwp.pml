@@ -13,45 +13,50 @@ byte near;              /* a free CPU's number plus one */
 byte far;               /* free CPUs, a bit each; guarded by dmu */
 bool dmu;               /* Domain.mu */
 
-inline take()
-{
 #ifdef NEAR_RACY
-	v = near;
-	near = 0
+#define takeNear()  v = near; near = 0
 #else
-	atomic { v = near; near = 0 }
+#define takeNear()  atomic { v = near; near = 0 }
 #endif
+
+inline getFar()
+{
+	Lock(dmu);
+	if
+	:: far != 0 ->
+		c = 0;
+		do
+		:: far & (1 << c) -> break
+		:: far >> (c + 1) -> c++
+		od;
+		far = far & ~(1 << c)
+	:: else ->
+		takeNear();
+		if
+		:: v != 0 -> c = v - 1
+		:: else ->
+			c = nlwp;
+			nlwp++;
+#ifndef ADD_LATE
+			ncpu = nlwp             /* Machine.Add */
+#endif
+		fi
+	fi;
+	Unlock(dmu)
+}
+
+inline get()
+{
+	takeNear();
+	if
+	:: v != 0 -> c = v - 1
+	:: else -> getFar()
+	fi
 }
 
 inline Bind()
 {
-	take();
-	if
-	:: v != 0 -> c = v - 1
-	:: else ->
-		Lock(dmu);
-		if
-		:: far != 0 ->
-			c = 0;
-			do
-			:: far & (1 << c) -> break
-			:: far >> (c + 1) -> c++
-			od;
-			far = far & ~(1 << c)
-		:: else ->
-			take();
-			if
-			:: v != 0 -> c = v - 1
-			:: else ->
-				c = nlwp;
-				nlwp++;
-#ifndef ADD_LATE
-				ncpu = nlwp     /* Machine.Add */
-#endif
-			fi
-		fi;
-		Unlock(dmu)
-	fi
+	get()
 #ifdef SEQ_RESET
 	; cpu[c].seq = 0
 #endif
@@ -82,7 +87,7 @@ inline BindSoftint()
 	Online()
 }
 
-inline UnbindSoftint()
+inline SoftUnbind()
 {
 #ifdef PUT_FIRST
 	put();
