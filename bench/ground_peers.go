@@ -66,7 +66,7 @@ func (p *peers) refCount(id, n int) {
 func (p *peers) writeLock(_, n int) {
 	for range n {
 		p.rw.Lock()
-		p.rw.Unlock() //lint:ignore SA2001 a grace period is just this
+		p.rw.Unlock()
 	}
 }
 
@@ -194,13 +194,13 @@ func (d *doors) storePointer(_, n int) {
 func (d *doors) hookLock(_, n int) {
 	for range n {
 		d.hookMu.Lock()
-		d.hookMu.Unlock() //lint:ignore SA2001 only its price matters
+		d.hookMu.Unlock()
 	}
 }
 
 func (d *doors) lock(_, n int) {
 	for range n {
 		d.mu.Lock()
-		d.mu.Unlock() //lint:ignore SA2001 only its price matters
+		d.mu.Unlock()
 	}
 }

@@ -66,8 +66,8 @@ type effort struct {
 }
 
 var (
-	thorough = effort{rounds: 20, window: 2 * time.Millisecond, want: 15, patience: 150 * time.Millisecond}
-	quick    = effort{rounds: 2, window: time.Millisecond, want: 5, patience: 50 * time.Millisecond}
+	thorough = effort{rounds: 20, window: 2 * time.Millisecond, want: 15, patience: 60 * time.Millisecond}
+	quick    = effort{rounds: 2, window: time.Millisecond, want: 5, patience: 20 * time.Millisecond}
 )
 
 // measure returns p's figure for one round, not a number if there is none.
@@ -161,15 +161,20 @@ func (u usage) disturbed(v usage, busy int) bool {
 	return float64(v.delay-u.delay) > maxDelay*wall || float64(v.cpu-u.cpu) < minUsed*wall*float64(busy)
 }
 
+// hopeless is after how many disturbed windows, with none between that was not, it is
+// better to come back in another round.
+const hopeless = 4
+
 // undisturbed returns the median, in ns, of the windows that nobody disturbed, not a
 // number if there are none.
 func undisturbed(e effort, busy int, read func() usage, run func() time.Duration) float64 {
 	var clean []float64
-	for start := time.Now(); len(clean) < e.want && time.Since(start) < e.patience; {
+	lost := 0
+	for start := time.Now(); len(clean) < e.want && lost < hopeless && time.Since(start) < e.patience; lost++ {
 		before := read()
 		took := run()
 		if !before.disturbed(read(), busy) {
-			clean = append(clean, float64(took))
+			clean, lost = append(clean, float64(took)), -1
 		}
 	}
 	return median(clean)

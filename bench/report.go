@@ -115,7 +115,7 @@ func (rep *report) writeText(w io.Writer) error {
 			peer, ratio := l.Peer, ""
 			if peer != "" {
 				peer += " " + l.Figure.text(r.Unit)
-				ratio = l.Ratio.ratioText()
+				ratio = l.ratioText()
 			}
 			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", what, ours, l.Target, peer, ratio, l.Verdict)
 			what, ours = "", "" // once is enough
@@ -142,29 +142,30 @@ func writeList(w io.Writer, rows []row) error {
 	return tw.Flush()
 }
 
-// text prints the median, and the range where the rounds disagree by more than a tenth.
+// text prints the median, and the middle half of the rounds where they disagree.
 func (s *spread) text(unit string) string {
 	switch {
 	case s == nil:
 		return "?"
 	case unit != "ns":
 		return fmt.Sprintf("%g %s", s.Median, unit)
-	case s.Max-s.Min <= 0.1*s.Median:
+	case s.High-s.Low <= 0.1*s.Median:
 		return duration(s.Median)
 	}
-	return fmt.Sprintf("%s [%s .. %s]", duration(s.Median), duration(s.Min), duration(s.Max))
+	return fmt.Sprintf("%s [%s .. %s]", duration(s.Median), duration(s.Low), duration(s.High))
 }
 
-// ratioText prints how many times the peer's figure ours is, or the peer's ours where
-// that is easier to grasp.
-func (s *spread) ratioText() string {
+// ratioText prints the ratio to the peer in the words of the target.
+func (l lineResult) ratioText() string {
 	switch {
-	case s == nil:
+	case l.Ratio == nil:
 		return "?"
-	case s.Median > 0 && s.Median < 0.1:
-		return digits(1/s.Median) + "x faster"
+	case l.kind == ratioAtMost:
+		return digits(l.Ratio.Median)
+	case l.Ratio.Median < 1:
+		return digits(1/l.Ratio.Median) + "x faster"
 	}
-	return digits(s.Median)
+	return digits(l.Ratio.Median) + "x"
 }
 
 // duration prints ns with three digits, in the unit that suits it.

@@ -17,8 +17,9 @@ func TestSpread_NeedsThreeRounds(t *testing.T) {
 	require.Nil(t, spreadOf([]float64{1, nan, 2, nan}), "two of four")
 	require.Nil(t, spreadOf([]float64{nan}))
 	require.Nil(t, spreadOf(nil))
-	require.Equal(t, &spread{Median: 2, Min: 1, Max: 4, Rounds: 3}, spreadOf([]float64{4, nan, 1, 2}))
-	require.Equal(t, &spread{Median: 2, Min: 1, Max: 3, Rounds: 2}, spreadOf([]float64{1, 3}), "there were only two")
+	require.Equal(t, &spread{Median: 2, Low: 1, High: 4, Rounds: 3}, spreadOf([]float64{4, nan, 1, 2}))
+	require.Equal(t, &spread{Median: 5, Low: 3, High: 7, Rounds: 9}, spreadOf([]float64{9, 1, 8, 2, 7, 3, 6, 4, 5}), "the middle half")
+	require.Equal(t, &spread{Median: 2, Low: 1, High: 3, Rounds: 2}, spreadOf([]float64{1, 3}), "there were only two")
 }
 
 // A ratio is one of a round: a machine that slows down for both sides changes nothing.
@@ -31,7 +32,7 @@ func TestFigures_RatiosAreTakenRoundByRound(t *testing.T) {
 	r := row{"a", a, []line{atMost(0.5, b), faster(3, b), under(11 * time.Nanosecond), beside(b)}}
 	got := fs.of(r, false)
 	require.Equal(t, 10.0, got.Ours.Median)
-	require.Equal(t, &spread{Median: 0.5, Min: 0.5, Max: 0.5, Rounds: 3}, got.Lines[0].Ratio)
+	require.Equal(t, &spread{Median: 0.5, Low: 0.5, High: 0.5, Rounds: 3}, got.Lines[0].Ratio)
 	var verdicts []verdict
 	for _, l := range got.Lines {
 		verdicts = append(verdicts, l.Verdict)
@@ -57,12 +58,13 @@ func TestReport_Text(t *testing.T) {
 		X:    steady(5.8),
 		Rows: []result{
 			{"read", "ns", steady(1.9), []lineResult{
-				{"≤ 0.4 X", "X", steady(5.8), steady(0.33), ok},
+				{"≤ 0.4 X", "X", steady(5.8), steady(0.33), ok, ratioAtMost},
 				{Peer: "a lock", Figure: steady(79), Ratio: steady(0.02405)},
+				{Peer: "a load", Figure: steady(0.25), Ratio: steady(7.6)},
 			}},
-			{"wait", "ns", &spread{1500, 1000, 2e6, 9}, []lineResult{{Target: "< 1µs", Verdict: missed}}},
-			{"a thing", "B", steady(16), []lineResult{{Target: "≤ 16", Verdict: ok}}},
-			{"far", "ns", nil, []lineResult{{"≤ 2x", "near", nil, nil, unmeasurable}}},
+			{"wait", "ns", &spread{1500, 1000, 2e6, 9}, []lineResult{{Target: "< 1 µs", Verdict: missed}}},
+			{"a thing", "B", steady(16), []lineResult{{Target: "≤ 16 B", Verdict: ok}}},
+			{"far", "ns", nil, []lineResult{{"≤ 2x", "near", nil, nil, unmeasurable, ratioAtMost}}},
 		},
 	}
 	var out strings.Builder
@@ -73,12 +75,13 @@ commit   abc1234
 date     2026-11-21T03:00:00Z, 9 rounds
 X        5.80 ns, one atomic exchange that nobody else wants
 
-what     measured                      target   peer            ratio         verdict
-read     1.90 ns                       ≤ 0.4 X  X 5.80 ns       0.330         ok
-                                                a lock 79.0 ns  41.6x faster
-wait     1.50 µs [1.00 µs .. 2.00 ms]  < 1µs                                  MISSED
-a thing  16 B                          ≤ 16                                   ok
-far      ?                             ≤ 2x     near ?          ?             not measurable here
+what     measured                      target   peer             ratio         verdict
+read     1.90 ns                       ≤ 0.4 X  X 5.80 ns        0.330         ok
+                                                a lock 79.0 ns   41.6x faster
+                                                a load 0.250 ns  7.60x
+wait     1.50 µs [1.00 µs .. 2.00 ms]  < 1 µs                                  MISSED
+a thing  16 B                          ≤ 16 B                                  ok
+far      ?                             ≤ 2x     near ?           ?             not measurable here
 `, trimLines(out.String()))
 }
 
@@ -115,7 +118,7 @@ func TestRun_RefusesWhatMakesNoSense(t *testing.T) {
 }
 
 func TestRun_MeasuresAndPrintsJSON(t *testing.T) {
-	out, errs := bench(t, 0, "-json", "-quick", "-rounds", "1", "-run", `^psref\.Ref$`)
+	out, errs := bench(t, 0, "-json", "-quick", "-rounds", "1", "-run", `^size of a psref\.Ref$`)
 	require.Empty(t, errs, "a file is not told of progress")
 	var rep report
 	require.NoError(t, json.Unmarshal([]byte(out), &rep))

@@ -11,8 +11,8 @@ const enough = 3
 // A spread is what the rounds say of one figure.
 type spread struct {
 	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
+	Low    float64 `json:"low"` // half of the rounds lie from here
+	High   float64 `json:"high"`
 	Rounds int     `json:"rounds"` // in which it was measured
 }
 
@@ -22,7 +22,9 @@ func spreadOf(vs []float64) *spread {
 	if len(good) < min(enough, len(vs)) || len(good) == 0 {
 		return nil
 	}
-	return &spread{median(good), slices.Min(good), slices.Max(good), len(good)}
+	slices.Sort(good)
+	n := len(good)
+	return &spread{median(good), good[n/4], good[n-1-n/4], n}
 }
 
 // A result is a row that was measured.
@@ -39,6 +41,8 @@ type lineResult struct {
 	Figure  *spread `json:"figure,omitempty"` // the peer's
 	Ratio   *spread `json:"ratio,omitempty"`  // ours to the peer's, round by round
 	Verdict verdict `json:"verdict,omitempty"`
+
+	kind kind
 }
 
 // figures are what each probe measured, round by round; no number where it could not.
@@ -78,7 +82,7 @@ func (fs figures) of(r row, checked bool) result {
 	ours := fs[r.ours]
 	res := result{What: r.what, Unit: r.ours.unit, Ours: spreadOf(ours)}
 	for _, l := range r.lines {
-		lr := lineResult{Target: l.target}
+		lr := lineResult{Target: l.target, kind: l.kind}
 		judged := res.Ours
 		if l.peer != nil {
 			ratios := make([]float64, len(ours))

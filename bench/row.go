@@ -61,15 +61,18 @@ func faster(times float64, peer *probe) line {
 	return line{peer: peer, kind: ratioAtLeast, limit: times, target: fmt.Sprintf("≥ %gx faster", times)}
 }
 
-// under wants ours to take less than d.
+// under wants ours to take less than d, some microseconds.
 func under(d time.Duration) line {
-	return line{kind: figureBelow, limit: float64(d), target: "< " + d.String()}
+	return line{kind: figureBelow, limit: float64(d), target: fmt.Sprintf("< %d µs", d.Microseconds())}
 }
 
-// noMoreThan wants ours, which is not a time, to be no more than that.
-func noMoreThan(figure float64) line {
-	return line{kind: figureAtMost, limit: figure, target: fmt.Sprintf("≤ %g", figure)}
+// noLargerThan wants ours to be no more bytes.
+func noLargerThan(n float64) line {
+	return line{kind: figureAtMost, limit: n, target: fmt.Sprintf("≤ %g B", n)}
 }
+
+// nothing wants ours to be zero.
+func nothing() line { return line{kind: figureAtMost, target: "0"} }
 
 // A verdict is what a run says of a target.
 type verdict string
