@@ -3,7 +3,7 @@
 //
 //	                  runs                          finds                       misses
 //	go test -race     the schedules that happen     races on plain memory       rare schedules
-//	PCT, Walk         random schedules              most bugs, at known odds     what the odds miss
+//	PCT, Walk         random schedules              most bugs, at known odds    what the odds miss
 //	Exhaustive        every schedule within bound   every bug within the bound  bugs beyond it
 //
 // # Usage

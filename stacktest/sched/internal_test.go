@@ -41,19 +41,21 @@ func FuzzPath(f *testing.F) {
 
 func TestWatchdog_BarksWhenNoScheduleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		barked := ""
+		barks := make(chan string, 10)
 		x := &explorer{o: Options{Name: "it"}}
-		stop := x.watch(time.Minute, func(text string) { barked += text })
+		stop := x.watch(time.Minute, func(text string) { barks <- text })
 		for range 5 {
 			time.Sleep(50 * time.Second)
 			x.ran.Add(1)
 			synctest.Wait()
-			require.Empty(t, barked)
+			require.Empty(t, barks)
 		}
 		time.Sleep(3 * time.Minute)
-		require.Contains(t, barked, "sched: it: no schedule has ended for 1m0s")
-		require.Contains(t, barked, "goroutine ")
 		stop()
+		require.Len(t, barks, 1)
+		text := <-barks
+		require.Contains(t, text, "sched: it: no schedule has ended for 1m0s")
+		require.Contains(t, text, "goroutine ")
 	})
 }
 
