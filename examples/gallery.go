@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/softnet-go/softnet/examples/forward"
 	"github.com/softnet-go/softnet/examples/internal/lesson"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
@@ -16,6 +17,6 @@ var gallery = lesson.Gallery{
 		softnetdeadlock.Lesson,
 	},
 	Programs: []lesson.Program{
-		// forward.Program,
+		forward.Program,
 	},
 }

@@ -1,0 +1,146 @@
+package forward
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/softnet-go/softnet/rtable"
+)
+
+// What changes while packets are forwarded. Each of these runs until ctx ends and counts
+// what it has done; all but the flapping take their time, whatever -churn says.
+
+const (
+	flapTick   = 5 * time.Millisecond   // how often the flapping catches up with its rate
+	renewTick  = time.Millisecond       // between two neighbour entries renewed
+	leaveFirst = 200 * time.Millisecond // until a gateway leaves
+	leaveEvery = 800 * time.Millisecond // between one's return and the next one's leaving
+	comeBackIn = 200 * time.Millisecond
+)
+
+// changes is what has been done to the table and the gateways.
+type changes struct {
+	added, deleted, changed uint64 // routes that flap
+	renewed                 uint64 // neighbour entries
+	left                    uint64 // gateways
+	lost, back              uint64 // routes that left and came back with them
+}
+
+// pause waits for d and reports whether it need not have waited less because ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// flap withdraws, announces and changes routes at a rate, in changes a second.
+func (r *router) flap(ctx context.Context, rng *rand.Rand, ps []netip.Prefix, rate float64) {
+	if len(ps) == 0 {
+		return
+	}
+	there := make([]bool, len(ps)) // of each, whether it is in the table
+	for i := range there {
+		there[i] = true
+	}
+	for start, done := time.Now(), 0.0; pause(ctx, flapTick); {
+		for due := time.Since(start).Seconds() * rate; done < due && ctx.Err() == nil; done++ {
+			i := rng.IntN(len(ps))
+			rt := routeTo(ps[i], rng.IntN(leaving), 1)
+			var err error
+			switch {
+			case !there[i]:
+				err = r.table.Add(rt)
+				there[i] = true
+				r.added++
+			case rng.IntN(2) == 0:
+				err = r.table.Delete(rt.Dst)
+				there[i] = false
+				r.deleted++
+			default:
+				err = r.table.Batch(func(b *rtable.Batch) error {
+					if err := b.Delete(rt.Dst); err != nil {
+						return err
+					}
+					return b.Add(rt)
+				})
+				r.changed++
+			}
+			if err != nil {
+				r.faults.add(refused, "%v", err)
+			}
+		}
+	}
+}
+
+// renew puts a new gateway in the place of one, as when a neighbour entry has expired and
+// is resolved again: one that a packet is looking at, if there is one just then. The place
+// is never empty.
+func (r *router) renew(ctx, patient context.Context, rng *rand.Rand) {
+	l := r.dom.Bind()
+	defer l.Unbind()
+	for {
+		i := renewing + rng.IntN(leaving-renewing)
+		select {
+		case index := <-r.looking:
+			i = int(index) - 1
+		case <-time.After(renewTick):
+		case <-ctx.Done():
+			return
+		}
+		r.retire(patient, l, r.install(i, 1, uint32(r.renewed)+2))
+		r.renewed++
+	}
+}
+
+// renewNow asks for the gateway with that index to be renewed, and reports whether it
+// will be at once. The caller is looking at it.
+func (r *router) renewNow(index uint32) bool {
+	select {
+	case r.looking <- index:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave has gateways leave, with all routes through them, and come back.
+func (r *router) leave(ctx, patient context.Context, ps []netip.Prefix) {
+	l := r.dom.Bind()
+	defer l.Unbind()
+	wait := leaveFirst
+	for n := 0; pause(ctx, wait); n++ {
+		i, gen := leaving+n%(gateways-leaving), uint32(n/(gateways-leaving))+1
+		gone, err := r.table.DeleteMatching(func(rt rtable.Route) bool { return rt.Out.Index == uint32(i)+1 })
+		if err != nil {
+			r.faults.add(refused, "%v", err)
+		}
+		r.retire(patient, l, r.install(i, 0, 0))
+		r.left++
+		r.lost += uint64(gone)
+
+		pause(ctx, comeBackIn)
+		r.install(i, gen+1, 1)
+		var rts []rtable.Route
+		for _, p := range ps {
+			if gatewayOf(p) == i {
+				rts = append(rts, routeTo(p, i, gen+1))
+			}
+		}
+		if err := r.table.Load(slices.Values(rts)); err != nil {
+			r.faults.add(refused, "%v", err)
+		}
+		r.back += uint64(len(rts))
+		if gone != len(rts) {
+			r.faults.add(refused, "gateway %d left with %d routes and came back with %d", i+1, gone, len(rts))
+		}
+		wait = leaveEvery
+	}
+}
