@@ -57,7 +57,7 @@ fuzz: ## every fuzz target for FUZZFOR=30s
 lint: cross ## the rules of the house, gofmt among them; vet in every build; staticcheck
 	$(GO) vet ./...
 	@set -e; for t in $(TAGS); do echo "$(GO) vet -tags $$t ./..."; $(GO) vet -tags $$t ./...; done
-	$(GO) tool staticcheck -matrix ./... < tools/staticcheck.matrix
+	GOWORK=off $(GO) tool -modfile=tools/go.mod staticcheck -matrix ./... < tools/staticcheck.matrix
 	$(GO) test ./internal/lint
 
 .PHONY: cross

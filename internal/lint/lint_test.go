@@ -65,10 +65,10 @@ func TestFloors_NameEachRoomOnce(t *testing.T) {
 	}
 }
 
-// TestRead_LeavesOutBuildOutput: what .gitignore names is not part of the tree.
-func TestRead_LeavesOutBuildOutput(t *testing.T) {
+// TestRead_LeavesOutWhatGitIgnores: what .gitignore names is not part of the tree.
+func TestRead_LeavesOutWhatGitIgnores(t *testing.T) {
 	tree, err := Read(fstest.MapFS{
-		".git/config": {}, "dist/x.go": {}, "a/a.test": {}, "cpu.prof": {},
+		".git/config": {}, "dist/x.go": {}, "a/a.test": {}, "cpu.prof": {}, "a/testdata/rapid/TestA/1.fail": {},
 		"a/a.go":              {Data: []byte("package a\n")},
 		"a/testdata/bad.go":   {Data: []byte("not go")},
 		"nested/go.mod":       {},

@@ -12,7 +12,7 @@ var floors = [][]string{
 	{"witness"},                              // which locks, in which order
 	{"lwp"},                                  // who is running
 	{"pserialize"},                           // when nobody looks any more
-	{"psref", "mbuf"},                        // how things are held, what is carried
+	{"psref", "mbuf", "internal/fib"},        // how things are held, what is carried; longest match
 	{"ifnet"},                                // things that are referenced
 	{"rtable"},                               //
 	{"rtcache", "netisr", "wqinput"},         // caches, deferral
