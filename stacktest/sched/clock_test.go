@@ -35,38 +35,38 @@ func sleep(ctx context.Context) error {
 	return cond.WaitContext(ctx, &mu)
 }
 
-func TestWithTimeout_MayOrMayNotEndAWait(t *testing.T) {
-	seen := outcomes(t, func(s *sched.S, say func(string)) {
-		var mu sched.Mutex
-		var cond sched.Cond
-		ready := false
-		ctx, cancel := s.WithTimeout(s.Context(), time.Second)
-		defer cancel2(s, cancel)
-		s.Go("waiter", func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for !ready {
-				if err := cond.WaitContext(ctx, &mu); err != nil {
-					s.Assert(errors.Is(err, context.DeadlineExceeded), "%v", err)
-					say("late")
-					return
-				}
+// wakeOrTimeout has one actor wait with ctx for what the other does.
+func wakeOrTimeout(s *sched.S, ctx context.Context, say func(string)) {
+	var mu sched.Mutex
+	var cond sched.Cond
+	ready := false
+	s.Go("waiter", func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for !ready {
+			if err := cond.WaitContext(ctx, &mu); err != nil {
+				say(err.Error())
+				return
 			}
-			say("woken")
-		})
-		s.Go("waker", func() {
-			mu.Lock()
-			defer mu.Unlock()
-			ready = true
-			cond.Signal()
-		})
+		}
+		say("woken")
 	})
-	require.Equal(t, map[string]bool{"late ": true, "woken ": true}, seen)
+	s.Go("waker", func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ready = true
+		cond.Signal()
+	})
 }
 
-// cancel2 cancels when all is over: a cancel at the end of the scenario's function would
-// come before the actors.
-func cancel2(s *sched.S, cancel func()) { s.After(cancel) }
+func TestWithTimeout_MayOrMayNotEndAWait(t *testing.T) {
+	seen := outcomes(t, func(s *sched.S, say func(string)) {
+		ctx, cancel := s.WithTimeout(s.Context(), time.Second)
+		s.After(cancel)
+		wakeOrTimeout(s, ctx, say)
+	})
+	require.Equal(t, map[string]bool{"context deadline exceeded ": true, "woken ": true}, seen)
+}
 
 func TestWithTimeout_AloneAlwaysEnds(t *testing.T) {
 	seen := outcomes(t, func(s *sched.S, say func(string)) {
@@ -162,26 +162,7 @@ func TestContext_ForeignDeadlineIsAChoice(t *testing.T) {
 	seen := outcomes(t, func(s *sched.S, say func(string)) {
 		ctx, stop := context.WithTimeout(s.Context(), time.Hour)
 		s.After(stop)
-		var mu sched.Mutex
-		var cond sched.Cond
-		ready := false
-		s.Go("waiter", func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for !ready {
-				if err := cond.WaitContext(ctx, &mu); err != nil {
-					say(err.Error())
-					return
-				}
-			}
-			say("woken")
-		})
-		s.Go("waker", func() {
-			mu.Lock()
-			defer mu.Unlock()
-			ready = true
-			cond.Signal()
-		})
+		wakeOrTimeout(s, ctx, say)
 	})
 	require.Equal(t, map[string]bool{"context deadline exceeded ": true, "woken ": true}, seen)
 }
