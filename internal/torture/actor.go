@@ -27,7 +27,7 @@ type actor struct {
 	rng   *rand.Rand
 
 	l *lwp.LWP // nil while unbound
-	t *tally   // l's
+	t *book    // l's
 
 	pile []holding // scratch of the turn that piles references up
 }
@@ -117,11 +117,14 @@ func (a *actor) bind(as kind) {
 	} else {
 		a.l = a.dom.Bind()
 	}
-	a.t = a.tallies.Get(a.l)
+	if a.t = a.books.Get(a.l); !a.t.taken.CompareAndSwap(false, true) {
+		convict("%v is bound twice", a.l)
+	}
 	a.t.n[binds]++
 }
 
 func (a *actor) unbind() {
+	a.t.taken.Store(false)
 	a.l.Unbind()
 	a.l, a.t = nil, nil
 }

@@ -70,6 +70,16 @@ func shuffle(d *director) {
 	}
 }
 
+// oversubscribe lets everybody run, in half of the legs, on more processors than there
+// are: then the operating system preempts them as well, between any two instructions.
+func oversubscribe(d *director) {
+	if d.rng.IntN(2) == 0 {
+		return
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
+	<-d.leg.Done()
+}
+
 // A gate lets some of a cast pass and makes the rest wait.
 type gate struct {
 	first   atomic.Int32 // how many pass

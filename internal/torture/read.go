@@ -59,6 +59,24 @@ func (a *actor) hold(stay func()) {
 	}
 }
 
+// rush holds objects and never yields: who does is preempted anywhere, even between two
+// steps of an Acquire.
+func rush(a *actor) {
+	for range 64 {
+		var h holding
+		s := a.psz.ReadEnter(a.l)
+		o, g := a.find()
+		ok := o != nil && a.class.Acquire(a.l, &h.ref, &o.target)
+		s.Exit()
+		if ok {
+			a.took(&h, o, g)
+			a.release(&h)
+		} else if o != nil {
+			a.t.n[refused]++
+		}
+	}
+}
+
 // sleep holds an object and sleeps until it leaves, or for so long that it well may: its
 // destroyer has to wait for us.
 func sleep(a *actor) {
@@ -97,7 +115,7 @@ func pile(a *actor) {
 		if !was && a.spilled() {
 			a.t.n[spills]++
 		}
-		if a.l.CPU.Softint && a.oneIn(8) {
+		if a.l.CPU.Softint && a.oneIn(4) {
 			a.checkpoint() // references may be held across one
 		}
 	}
@@ -112,7 +130,9 @@ func pile(a *actor) {
 		if !was && a.spilled() {
 			a.t.n[spills]++
 		}
-		a.dwell()
+		if a.dwell(); a.oneIn(8) {
+			a.linger()
+		}
 	}
 	runtime.Gosched()
 }
@@ -197,6 +217,10 @@ func (a *actor) mayNotWait(o *object) {
 
 // churn is bound for one turn only, as one kind or the other.
 func churn(a *actor) {
+	for range 64 {
+		a.bind(thread)
+		a.unbind()
+	}
 	if a.oneIn(2) {
 		a.bind(softint)
 		handle(a)
@@ -246,7 +270,7 @@ func carry(a *actor) {
 	select {
 	case b := <-a.hands:
 		defer close(b.back)
-		a.l, a.t = b.l, a.tallies.Get(b.l)
+		a.l, a.t = b.l, a.books.Get(b.l)
 		a.dwell()
 		if a.oneIn(2) {
 			a.release(&b.h)

@@ -1,5 +1,7 @@
 package main
 
+import "sync/atomic"
+
 // A counter counts something that shows that a scenario was not idle.
 type counter int
 
@@ -45,6 +47,12 @@ type tally struct {
 	n        [counters]uint64
 	sections [ages]uint64 // how old things looked from inside read sections
 	held     [ages]uint64 // how old things were that were held
+}
+
+// A book is the tally of one LWP, and whether somebody has it.
+type book struct {
+	tally
+	taken atomic.Bool
 }
 
 func (t *tally) add(u *tally) {

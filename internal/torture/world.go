@@ -30,10 +30,10 @@ type world struct {
 	list *pserialize.List[object] // published instead, in a setting with a list
 	on   []*object                // what is on the list, the fixed ones first; guarded by edit
 
-	hands   chan *baton // LWPs on their way to another goroutine
-	gate    gate
-	tallies *lwp.Local[tally] // of the actors
-	events  tally             // of who conducts
+	hands  chan *baton // LWPs on their way to another goroutine
+	gate   gate
+	books  *lwp.Local[book] // of the actors
+	events tally            // of who conducts
 }
 
 // A setting is what a world is made of.
@@ -57,7 +57,7 @@ func newWorld(s setting) *world {
 		stock:   make(chan *object, n),
 		limbo:   make(chan *object, n),
 		hands:   make(chan *baton),
-		tallies: lwp.NewLocal[tally](dom),
+		books:   lwp.NewLocal[book](dom),
 	}
 	w.list = pserialize.NewList(w.psz, func(o *object) *pserialize.Entry[object] { return &o.entry })
 	for i := range n {
@@ -200,8 +200,8 @@ func (w *world) close() {
 
 // sum returns what all have counted, when nobody runs.
 func (w *world) sum() (t tally) {
-	for u := range w.tallies.All() {
-		t.add(u)
+	for b := range w.books.All() {
+		t.add(&b.tally)
 	}
 	t.add(&w.events)
 	t.n[overlaps] = t.sections[leaving]
