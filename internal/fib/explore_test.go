@@ -1,0 +1,123 @@
+package fib_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/softnet-go/softnet/internal/hook"
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/pserialize"
+	"github.com/softnet-go/softnet/stacktest/sched"
+)
+
+func pfx(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// A reader stalls inside a chunk while the writer replaces it, waits for a grace period and
+// builds others in its place: an address whose prefix does not change is answered the same
+// throughout, and one whose prefix does as before or as after.
+func TestExplore_ReusedChunkAgainstAStalledReader(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(s *sched.S) {
+		dom := lwp.NewDomain()
+		psz := pserialize.New(dom)
+		r := newRIB()
+		r.insert(pfx("10.1.2.0/24")) // stays, as value 1
+		r.insert(pfx("10.1.3.0/24")) // value 2
+		stays, changes := netip.MustParseAddr("10.1.2.9"), netip.MustParseAddr("10.1.3.9")
+		reader, writer := dom.Bind(), dom.Bind()
+		s.Go("reader", func() {
+			for range 2 {
+				in := psz.ReadEnter(reader)
+				s.Assert(r.fib.Lookup(stays) == 1, "an unchanged prefix is answered otherwise")
+				v := r.fib.Lookup(changes)
+				s.Assert(v == 2 || v == 0 || v >= 3 && v <= 4, "an answer that never was: %d", v)
+				in.Exit()
+			}
+			reader.Unbind()
+		})
+		s.Go("writer", func() {
+			for range 2 {
+				r.delete(pfx("10.1.3.0/24"))
+				d := r.fib.Dead()
+				require.NoError(s, psz.Perform(s.Context(), writer))
+				r.fib.Free(d)
+				r.insert(pfx("10.1.3.0/24"))
+			}
+			writer.Unbind()
+		})
+	})
+}
+
+// P3, on real cores: readers who know which prefixes never change, under a writer who
+// changes those around and between them, with chunks used again and arenas moved.
+func TestTable_UnchangedPrefixesNeverMiss(t *testing.T) {
+	families(t, func(t *testing.T, six bool) {
+		dom := lwp.NewDomain()
+		psz := pserialize.New(dom)
+		rng := rand.New(rand.NewPCG(7, 8))
+		r := newRIB()
+		stay := map[netip.Addr]uint32{}
+		var known []netip.Addr
+		full := 32
+		if six {
+			full = 128
+		}
+		for range 200 { // host routes: no longer prefix can take their place
+			p := netip.PrefixFrom(random(rng, six).Addr(), full)
+			r.insert(p)
+		}
+		for p, v := range r.bart.All() {
+			stay[p.Addr()] = v
+			known = append(known, p.Addr())
+		}
+		var stop hook.Bool
+		var all sync.WaitGroup
+		for i := range 2 {
+			all.Go(func() {
+				l := dom.Bind()
+				if i == 1 {
+					l.Unbind()
+					l = dom.BindSoftint("reader")
+				}
+				defer l.Unbind()
+				for n := i; !stop.Load(); n++ {
+					s := psz.ReadEnter(l)
+					for k := range 20 {
+						a := known[(n+k)%len(known)]
+						if v := r.fib.Lookup(a); v != stay[a] {
+							t.Errorf("%v: %d, want %d", a, v, stay[a])
+							stop.Store(true)
+						}
+					}
+					s.Exit()
+					l.Checkpoint()
+				}
+			})
+		}
+		l := dom.Bind()
+		var ps []netip.Prefix
+		for i := 0; i < 1500 && !stop.Load(); i++ {
+			p := random(rng, six)
+			if p.Bits() == full {
+				continue
+			}
+			r.insert(p)
+			if ps = append(ps, p); len(ps) > 60 {
+				r.delete(ps[0])
+				ps = ps[1:]
+			}
+			if i%30 == 0 {
+				d := r.fib.Dead()
+				require.NoError(t, psz.Perform(context.Background(), l))
+				r.fib.Free(d)
+			}
+		}
+		stop.Store(true)
+		all.Wait()
+		l.Unbind()
+	})
+}
