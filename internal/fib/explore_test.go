@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -95,6 +96,7 @@ func TestTable_UnchangedPrefixesNeverMiss(t *testing.T) {
 					}
 					s.Exit()
 					l.Checkpoint()
+					runtime.Gosched() // let the writer have a core
 				}
 			})
 		}
