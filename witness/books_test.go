@@ -62,6 +62,36 @@ func TestBooks_OfGoroutinesThatAreGoneAreThrownOut(t *testing.T) {
 	require.Less(t, counted(func(*books) bool { return true }), 8*len(shelves))
 }
 
+// Books that show something are kept, however many others come.
+func TestBooks_OfWhoHoldsSomethingAreKept(t *testing.T) {
+	ck := NewChecker(Options{Mode: Count})
+	lv, m, n := ck.NewLevel("level", 0), ck.NewClass("m"), ck.NewClass("n")
+	var in, wg sync.WaitGroup
+	over := make(chan struct{})
+	for i := range 8 * len(shelves) {
+		in.Add(1)
+		wg.Go(func() {
+			if i%2 == 0 {
+				lv.Enter(nil)
+			} else {
+				m.Locked(i, Exclusive)
+			}
+			in.Done()
+			<-over
+			n.WillLock("n", Exclusive)
+			if i%2 == 0 {
+				lv.Exit(nil)
+			} else {
+				m.Unlocked(i)
+			}
+		})
+	}
+	in.Wait()
+	close(over)
+	wg.Wait()
+	require.Equal(t, Stats{Orders: 2}, ck.Stats())
+}
+
 // A goroutine that binds one LWP after the other does not gather their books.
 func TestBooks_OfThreadsThatAreGoneAreThrownOut(t *testing.T) {
 	lv := NewLevel("level", 0)

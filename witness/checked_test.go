@@ -178,6 +178,16 @@ func TestOrder_ReadersReversed(t *testing.T) {
 	require.Equal(t, []string{"witness: a is taken while b is held, but b is taken while a is held"}, d.texts())
 }
 
+// Each Checker has an order of its own.
+func TestOrder_OfTwoCheckersIsNone(t *testing.T) {
+	d, e := newDesk(witness.Count), newDesk(witness.Count)
+	a, b := d.mutex("a"), e.mutex("b")
+	nest(a, b)
+	nest(b, a)
+	require.Zero(t, d.Stats())
+	require.Zero(t, e.Stats())
+}
+
 // What never waits cannot be half of a deadlock; what is held after a try can.
 func TestOrder_TriesAreFree(t *testing.T) {
 	d := newDesk(witness.Count)
@@ -453,6 +463,21 @@ func TestThread_GoesWhereItsOwnerGoes(t *testing.T) {
 	require.Equal(t, []string{"witness: level handler is waited for while rt_lock is held, but rt_lock is taken inside level handler"}, d.texts())
 }
 
+// Books that were put away because nothing was in them are found again.
+func TestThread_IsFoundAgainAfterARest(t *testing.T) {
+	d := newDesk(witness.Count)
+	level, rt := d.NewLevel("handler", 0), d.mutex("rt_lock")
+	l, other := witness.Self(), witness.Self()
+	level.Enter(l)
+	level.Exit(l)
+	level.Enter(other) // l is put away
+	level.Exit(other)
+	level.Enter(l)
+	nest(rt)
+	require.EqualValues(t, 1, d.Stats().Orders)
+	level.Exit(l)
+}
+
 // A test may bind two LWPs in one goroutine. One waits for what the other is inside of,
 // and it is for the context to end that.
 func TestThread_TwoInOneGoroutineAreTwo(t *testing.T) {
@@ -597,9 +622,14 @@ func TestMode_OffRemembersWhoHoldsWhat(t *testing.T) {
 	section := d.NewLevel("read section", witness.NoLock|witness.NoSleep)
 	nest(a, b)
 	nest(b, a)
+	b.Lock()
+	section.WillWait(nil)
+	elsewhere(b.Unlock)
 	section.Enter(nil)
 	section.WillWait(nil)
+	witness.WillSleep(nil, "a reply")
 	require.Zero(t, d.Stats())
+	require.Empty(t, d.texts())
 	require.Equal(t, witness.Off, d.Mode())
 	b.Lock()
 	d.SetMode(witness.Count)

@@ -25,7 +25,7 @@ type Mutex struct {
 const (
 	free   = iota
 	held   // and nobody waits
-	queued // held, and somebody waits or is about to
+	queued // held, and somebody waits or has waited
 )
 
 // Init makes m a lock of class c. It panics if m is locked (mutex_init).
@@ -74,8 +74,8 @@ func (m *Mutex) wait(ctx context.Context) (err error) {
 	m.mu.Lock()
 	if m.state.Swap(queued) == free {
 		m.state.Store(held)
-	} else if err = sleep(ctx, &m.cv, &m.mu); err != nil && m.cv.Sleepers() == 0 {
-		m.state.Store(held)
+	} else {
+		err = sleep(ctx, &m.cv, &m.mu) // nil: whoever unlocked left it to us
 	}
 	m.mu.Unlock()
 	return err
@@ -99,11 +99,8 @@ func (m *Mutex) unlock() {
 		return
 	}
 	m.mu.Lock()
-	switch m.cv.Sleepers() {
-	case 0: // the last one's context ended
+	if m.cv.Sleepers() == 0 {
 		m.state.Store(free)
-	case 1:
-		m.state.Store(held)
 	}
 	m.cv.Signal()
 	m.mu.Unlock()

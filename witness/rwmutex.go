@@ -24,7 +24,7 @@ type RWMutex struct {
 
 const (
 	writing = 1 << 31
-	waiting = 1 << 30 // somebody waits: only the holder of mu changes the state
+	waiting = 1 << 30 // somebody waits or has waited: only the holder of mu changes the state
 	reading = waiting - 1
 )
 
@@ -83,7 +83,7 @@ func (rw *RWMutex) waitWrite(ctx context.Context) error {
 			break
 		}
 	}
-	err := sleep(ctx, &rw.writers, &rw.mu)
+	err := sleep(ctx, &rw.writers, &rw.mu) // nil: whoever let go made us the writer
 	if err != nil {
 		rw.pass(rw.state.Load(), false)
 	}
@@ -169,11 +169,7 @@ func (rw *RWMutex) waitRead(ctx context.Context) error {
 	for !rw.tryRead() {
 		s := rw.state.Load()
 		if s&(writing|waiting) != 0 && rw.state.CompareAndSwap(s, s|waiting) {
-			err := sleep(ctx, &rw.readers, &rw.mu)
-			if err != nil {
-				rw.pass(rw.state.Load(), false)
-			}
-			return err
+			return sleep(ctx, &rw.readers, &rw.mu) // nil: whoever let go has counted us
 		}
 	}
 	return nil
