@@ -126,10 +126,15 @@ var busted = []scenario{
 	{
 		name:    "drain-only",
 		about:   "holders are waited for, those who still look are not",
-		charge:  "is another one by now",
+		charge:  "in a read section sees",
 		setting: round,
 		cast: []role{
-			{"destroyer", 1, thread, depart(func(a *actor, o *object) { a.destroy(o) })},
+			{"destroyer", 1, thread, depart(func(a *actor, o *object) {
+				a.destroy(o)
+				o.happened(graced) // it is believed
+				a.linger()
+				a.perform() // or memory would be used again
+			})},
 			{"holder", 4, thread, hold},
 		},
 	},

@@ -42,17 +42,8 @@ func command(args []string, out, errs io.Writer) int {
 	if *all {
 		*bust = "all"
 	}
-	var chosen, wrong []*scenario
-	for i := range scenarios {
-		if s := &scenarios[i]; *all || *run != "" && which.MatchString(s.name) {
-			chosen = append(chosen, s)
-		}
-	}
-	for i := range busted {
-		if s := &busted[i]; *bust == "all" || *bust == s.name {
-			wrong = append(wrong, s)
-		}
-	}
+	chosen := choose(scenarios, func(name string) bool { return *all || *run != "" && which.MatchString(name) })
+	wrong := choose(busted, func(name string) bool { return *bust == "all" || *bust == name })
 	if len(chosen)+len(wrong) == 0 {
 		fmt.Fprintln(errs, "torture: nothing to run: ask for -all, or choose with -run and -busted from")
 		catalogue(errs)
@@ -79,7 +70,7 @@ func command(args []string, out, errs io.Writer) int {
 			status = 1
 		}
 	}
-	p = bustedPlan(*seed)
+	p = plan{lasts: 3 * time.Second, leg: 250 * time.Millisecond, patience: 2 * time.Second, seed: *seed}
 	for _, s := range wrong {
 		v := s.run(p)
 		v.scenario = "BUSTED " + v.scenario
@@ -91,9 +82,13 @@ func command(args []string, out, errs io.Writer) int {
 	return status
 }
 
-// bustedPlan gives a BUSTED scenario a few seconds in which to be convicted.
-func bustedPlan(seed uint64) plan {
-	return plan{lasts: 3 * time.Second, leg: 250 * time.Millisecond, patience: 2 * time.Second, seed: seed}
+func choose(from []scenario, ask func(name string) bool) (chosen []*scenario) {
+	for i := range from {
+		if ask(from[i].name) {
+			chosen = append(chosen, &from[i])
+		}
+	}
+	return chosen
 }
 
 // build says what this build is and what is needed to repeat the run.

@@ -25,7 +25,8 @@ func (s *scenario) run(p plan) *verdict {
 	w := newWorld(s.setting)
 	seeds := rand.NewPCG(p.seed, 0)
 	start := time.Now()
-	for leg := p.leg; v.charge == nil; {
+	for v.charge == nil {
+		leg := p.leg
 		if left := p.lasts - v.took; left > 0 {
 			leg = min(leg, left)
 		} else if v.idle = s.idle(v, p.lasts); len(v.idle) == 0 || v.took >= p.lasts+p.overtime {
@@ -78,7 +79,7 @@ func (s *scenario) play(w *world, lasts, patience time.Duration, seeds rand.Sour
 		}
 	}
 	if charge == nil {
-		last := &actor{world: w, life: life, rng: rng()}
+		last := &actor{world: w, life: ctx, rng: rng()}
 		charge = guard("after a leg", last.settle)
 	}
 	return w.sum(), charge
@@ -89,7 +90,9 @@ func (a *actor) settle() {
 	a.bind(thread)
 	for range len(a.limbo) {
 		o := <-a.limbo
-		a.finish(a.life, o)
+		if !a.finish(a.life, o) {
+			convict("the departure of %v does not end although nobody runs", o)
+		}
 		a.free(o)
 	}
 	a.unbind()

@@ -72,9 +72,9 @@ func (v *verdict) why() string {
 func line(out io.Writer, s *scenario, v *verdict) {
 	t := &v.tally
 	fmt.Fprintf(out, "%-10s %-7v %5.1fs %7s ops/s  sections %v  held %v  graces %d, %d waited  drains %d, %d woken ",
-		v.scenario, v, v.took.Seconds(), short(float64(t.n[ops])/v.took.Seconds()), ages4(t.sections), ages4(t.held),
+		v.scenario, v, v.took.Seconds(), short(float64(t.n[ops])/v.took.Seconds()), pipe(t.sections), pipe(t.held),
 		t.n[graces], t.n[graceWaits], t.n[drains], t.n[wakeups])
-	shown := []counter{ops, graces, graceWaits, drains, wakeups, overlaps}
+	shown := []counter{ops, overlaps, graces, graceWaits, drains, wakeups}
 	for c := range counters {
 		if _, must := s.must[c]; must && !slices.Contains(shown, c) {
 			fmt.Fprintf(out, " %v=%d", c, t.n[c])
@@ -118,7 +118,7 @@ func record(out io.Writer, _ *scenario, v *verdict) {
 	}
 }
 
-func ages4(n [ages]uint64) string { return strings.Trim(fmt.Sprint(n), "[]") }
+func pipe(n [ages]uint64) string { return strings.Trim(fmt.Sprint(n), "[]") }
 
 // short returns n as "950", "19.5k" or "7.2M".
 func short(n float64) string {

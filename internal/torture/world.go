@@ -27,7 +27,7 @@ type world struct {
 	shelf []atomic.Pointer[object] // published, where readers find them
 
 	edit sync.Mutex               // held by who changes the list
-	list *pserialize.List[object] // published instead, in a setting with a list
+	list *pserialize.List[object] // published, in a setting with a list
 	on   []*object                // what is on the list, the fixed ones first; guarded by edit
 
 	hands  chan *baton // LWPs on their way to another goroutine
@@ -189,7 +189,7 @@ func (w *world) close() {
 	defer l.Unbind()
 	for _, o := range w.published() {
 		if w.bare {
-			break
+			continue // no target
 		}
 		if err := o.target.Destroy(context.Background(), l); err != nil {
 			convict("the last Destroy of %v: %v", o, err)
