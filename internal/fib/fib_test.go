@@ -94,7 +94,7 @@ func random(r *rand.Rand, six bool) netip.Prefix {
 	a, _ := netip.AddrFromSlice(b)
 	n := 12 + r.IntN(len(b)*8-11)
 	if r.IntN(50) == 0 {
-		n = r.IntN(13) // a short one concerns many entries of the root
+		n = 8 + r.IntN(4) // a short one concerns many entries of the root
 	}
 	return netip.PrefixFrom(a, n).Masked()
 }
@@ -158,6 +158,25 @@ func TestTable_AgreesWithBart(t *testing.T) {
 		}
 		r.fib.Free(r.fib.Dead())
 		require.Zero(t, r.fib.Stats().Used, "with no prefix left no chunk is")
+	})
+}
+
+// A default route concerns the whole root, under everything that is there.
+func TestTable_DefaultRoute(t *testing.T) {
+	families(t, func(t *testing.T, six bool) {
+		r, rng := newRIB(), rand.New(rand.NewPCG(9, 10))
+		var ps []netip.Prefix
+		for range 300 {
+			ps = append(ps, random(rng, six))
+			r.insert(ps[len(ps)-1])
+		}
+		all := netip.PrefixFrom(ps[0].Addr(), 0).Masked()
+		for _, change := range []func(netip.Prefix){r.insert, r.insert, r.delete} {
+			change(all)
+			for _, p := range ps {
+				r.agree(t, edges(p)...)
+			}
+		}
 	})
 }
 
