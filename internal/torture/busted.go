@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/softnet-go/softnet/pserialize"
@@ -48,7 +49,16 @@ var busted = []scenario{
 				_ = a.psz.Perform(ctx, a.l)
 				o.happened(graced)
 			})},
-			{"reader", 16, thread, nest},
+			{"reader", 4, thread, func(a *actor) {
+				s := a.psz.ReadEnter(a.l)
+				defer s.Exit()
+				if o, g := a.find(); o != nil {
+					for range 64 { // longer than most contexts last
+						runtime.Gosched()
+					}
+					a.seesInSection(o, g)
+				}
+			}},
 		},
 	},
 	{

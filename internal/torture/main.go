@@ -70,7 +70,7 @@ func command(args []string, out, errs io.Writer) int {
 			status = 1
 		}
 	}
-	p = plan{lasts: 3 * time.Second, leg: 250 * time.Millisecond, patience: 2 * time.Second, seed: *seed}
+	p = plan{lasts: 4 * time.Second, leg: 250 * time.Millisecond, patience: 2 * time.Second, seed: *seed}
 	for _, s := range wrong {
 		v := s.run(p)
 		v.scenario = "BUSTED " + v.scenario

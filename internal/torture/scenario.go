@@ -90,7 +90,7 @@ var scenarios = []scenario{
 		setting: setting{places: 1, spare: 8},
 		cast:    []role{{"destroyer", 4, thread, depart(drainFirst)}, {"holder", 6, thread, rush}},
 		conduct: oversubscribe,
-		must:    rates{ops: 100, departures: 10, wakeups: 5, refused: 5},
+		must:    rates{ops: 100_000, departures: 200, wakeups: 2, refused: 2},
 	},
 	{
 		name:    "destroyers",
@@ -123,7 +123,7 @@ var scenarios = []scenario{
 		about:   "LWPs that are bound for one turn, threads and softints in the same places",
 		setting: setting{places: 16, spare: 16},
 		cast:    []role{{"destroyer", 4, thread, depart(either)}, {"passer-by", 8, unbound, churn}},
-		must:    rates{binds: 200_000, recycled: 200_000, departures: 500, wakeups: 20, answers: 1000},
+		must:    rates{binds: 100_000, recycled: 100_000, departures: 500, wakeups: 20, answers: 1000},
 	},
 	{
 		name:    "floods",
