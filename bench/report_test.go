@@ -127,3 +127,19 @@ func TestRun_MeasuresAndPrintsJSON(t *testing.T) {
 	require.Equal(t, "B", rep.Rows[0].Unit)
 	require.Positive(t, rep.Rows[0].Ours.Median)
 }
+
+func TestRun_ChecksOnDemandOnly(t *testing.T) {
+	old := groups
+	defer func() { groups = old }()
+	eight := fixed("", "B", func() float64 { return 8 })
+	groups = []group{{"sizes", func() []row {
+		return []row{
+			{"small", eight, []line{noLargerThan(8)}},
+			{"large", eight, []line{noLargerThan(7)}},
+		}
+	}}}
+	out, _ := bench(t, 0, "-quick", "-rounds", "1")
+	require.Contains(t, out, "MISSED")
+	bench(t, 0, "-quick", "-rounds", "1", "-check", "-run", "small")
+	bench(t, 1, "-quick", "-rounds", "1", "-check")
+}
