@@ -15,7 +15,6 @@ type books struct {
 	holds []hold // locks, oldest first
 	// threads are those the goroutine runs, as far as they have been inside a level.
 	threads []*Thread
-	own     *Thread // what a nil *Thread stands for; among threads, once somebody asked
 }
 
 // hold is something held: a lock, a leaf lock, or being inside a level.
@@ -69,6 +68,15 @@ func (b *books) unlock() { b.shelf.mu.Unlock() }
 func (b *books) empty() bool {
 	b.threads = slices.DeleteFunc(b.threads, (*Thread).leave)
 	return len(b.holds) == 0 && len(b.threads) == 0
+}
+
+// own returns what a nil *Thread stands for.
+func (b *books) own() *Thread {
+	i := slices.IndexFunc(b.threads, func(t *Thread) bool { return t.own })
+	if i < 0 {
+		return &Thread{own: true} // the last one was idle, or there was none
+	}
+	return b.threads[i]
 }
 
 // push adds a hold to holds. skip and frames say what to keep of the stack, skip 0

@@ -12,6 +12,7 @@ import (
 //
 // Like what it stands for, a Thread belongs to one goroutine at a time.
 type Thread struct {
+	own    bool       // the caller's, for whom nil stands; immutable
 	mu     sync.Mutex // guards the rest; taken below a shelf's
 	at     uint64     // the goroutine whose books list it, or 0
 	inside []hold     // levels, in the order of entering
@@ -32,10 +33,7 @@ func (t *Thread) lock() *Thread {
 	id := goid()
 	if t == nil {
 		b := lockBooks(id)
-		if b.own == nil {
-			b.own = new(Thread)
-		}
-		t = b.own
+		t = b.own()
 		b.unlock()
 	}
 	t.mu.Lock()
