@@ -36,13 +36,44 @@ func exploreBinders(t *testing.T, binders, warm int) {
 				}
 			})
 		}
-		s.After(func() { s.Assert(d.Len() <= max(binders, warm), "%d LWPs for %d binders", d.Len(), binders) })
+		s.After(func() {
+			for range max(binders, warm) { // none was lost
+				d.Bind()
+			}
+			s.Assert(d.Len() == max(binders, warm), "%d LWPs for %d binders", d.Len(), binders)
+		})
 	})
 }
 
 func TestExplore_BindNew(t *testing.T)      { exploreBinders(t, 2, 0) }
 func TestExplore_BindRecycled(t *testing.T) { exploreBinders(t, 2, 2) }
 func TestExplore_ThreeBind(t *testing.T)    { exploreBinders(t, 3, 1) }
+
+// What one gives back while two look for a free LWP goes to one of them.
+func TestExplore_UnbindAgainstTwoBinders(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(s *sched.S) {
+		d := lwp.NewDomain()
+		free := d.Bind()
+		var mu sched.Mutex
+		var both sched.Cond
+		var ls []*lwp.LWP
+		s.Go("giver", free.Unbind)
+		for i := range 2 {
+			s.Go(fmt.Sprint("binder ", i), func() {
+				l := d.Bind()
+				mu.Lock()
+				ls = append(ls, l)
+				both.Broadcast()
+				for len(ls) < 2 {
+					both.Wait(&mu)
+				}
+				mu.Unlock()
+				s.Assert(ls[0] != ls[1], "two have %v", l)
+				l.Unbind()
+			})
+		}
+	})
+}
 
 // What one LWP left in its Local the next owner of the slot finds, and sums lose nothing.
 func TestExplore_LocalIsCountedOnce(t *testing.T) {
@@ -104,6 +135,27 @@ func TestExplore_UnbindAgainstRendezvous(t *testing.T) {
 		s.Go("waiter", func() {
 			require.NoError(s, psz.Perform(s.Context(), w))
 			w.Unbind()
+		})
+	})
+}
+
+// Two who ask at once get two ids, and two Locals are two.
+func TestExplore_NothingIsGivenTwice(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(s *sched.S) {
+		d := lwp.NewDomain()
+		var ids [2]uint64
+		var locals [2]*lwp.Local[int]
+		for i := range ids {
+			s.Go(fmt.Sprint("maker ", i), func() {
+				ids[i] = d.NewID()
+				locals[i] = lwp.NewLocal[int](d)
+			})
+		}
+		s.After(func() {
+			l := d.Bind()
+			s.Assert(ids[0] != ids[1], "both got id %d", ids[0])
+			s.Assert(locals[0].Get(l) != locals[1].Get(l), "two Locals share a T")
+			l.Unbind()
 		})
 	})
 }

@@ -46,6 +46,31 @@ func TestBind_RecyclesSlots(t *testing.T) {
 	require.Equal(t, 100, d.Len())
 }
 
+// ... wherever they were given back: goroutines that live at the same time take turns, and
+// one LWP is enough for all.
+func TestBind_FindsWhatAnotherGaveBack(t *testing.T) {
+	d := lwp.NewDomain()
+	var turns []chan bool
+	for range 64 {
+		turn := make(chan bool)
+		turns = append(turns, turn)
+		go func() {
+			<-turn
+			d.Bind().Unbind()
+			turn <- true
+			<-turn
+		}()
+	}
+	for _, turn := range turns {
+		turn <- true
+		<-turn
+	}
+	require.Equal(t, 1, d.Len())
+	for _, turn := range turns {
+		close(turn)
+	}
+}
+
 func TestBind_NeverGivesOneLWPToTwo(t *testing.T) {
 	d := lwp.NewDomain()
 	owner := lwp.NewLocal[int](d) // plain: the race detector sees two owners
@@ -96,6 +121,7 @@ func TestMisuse(t *testing.T) {
 	require.Equal(t, "lwp: softint 2 (s) is no online softint and cannot go offline", caught(t, s.Offline).Text)
 	l.Checkpoint() // a thread may, and nothing happens
 	s.Checkpoint() // so may a softint that is offline
+	require.False(t, l.InSoftint() || s.InSoftint(), "nor does it bring them online")
 	l.Unbind()
 	require.Equal(t, "lwp: thread 1 is unbound already", caught(t, l.Unbind).Text)
 	s.Unbind()

@@ -9,6 +9,7 @@ import (
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/stacktest/sched"
+	"github.com/softnet-go/softnet/witness"
 )
 
 // Every schedule of two or three actors with up to two preemptions. The nodes' names are
@@ -110,6 +111,20 @@ func TestExplore_TwoWritersAndASoftint(t *testing.T) {
 	})
 }
 
+// A softint unbinds, and another gets its LWP.
+func TestExplore_RecycledSoftintAgainstPerform(t *testing.T) {
+	explore(t, func(w *world) {
+		l := w.dom.BindSoftint("before")
+		w.Go("before", l.Unbind)
+		w.Go("after", func() {
+			l := w.dom.BindSoftint("after")
+			w.read(l)
+			l.Unbind()
+		})
+		w.thread("writer", w.replace)
+	})
+}
+
 func TestExplore_OfflineAgainstPerform(t *testing.T) {
 	explore(t, func(w *world) {
 		w.softint("softint", func(l *lwp.LWP) {
@@ -119,6 +134,23 @@ func TestExplore_OfflineAgainstPerform(t *testing.T) {
 			w.read(l)
 		})
 		w.thread("writer", func(l *lwp.LWP) { w.replace(l); w.replace(l) })
+	})
+}
+
+// A softint is heard at its checkpoints, also if it came online while it was asked: it need
+// not go offline for the writer to go on.
+func TestExplore_CheckpointsAnswerPerform(t *testing.T) {
+	explore(t, func(w *world) {
+		var done sched.Bool
+		w.Go("softint", func() {
+			l := w.dom.BindSoftint("softint")
+			for !done.Load() {
+				l.Checkpoint()
+				sched.Yield()
+			}
+			l.Unbind()
+		})
+		w.thread("writer", func(l *lwp.LWP) { w.replace(l); done.Store(true) })
 	})
 }
 
@@ -156,6 +188,45 @@ func TestExplore_PerformEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// "Until a Perform that began after the removal has returned": one's own is enough, whatever
+// others do meanwhile.
+func TestExplore_InitAfterAPerform(t *testing.T) {
+	explore(t, func(w *world) {
+		for _, name := range []string{"writer 1", "writer 2"} {
+			ls, a := newList(w.psz), new(node)
+			ls.InsertHead(a)
+			w.thread(name, func(l *lwp.LWP) {
+				ls.Remove(a)
+				require.NoError(w, w.psz.Perform(w.Context(), l))
+				a.entry.Init()
+			})
+		}
+	})
+}
+
+// Somebody else's may be enough, and Init knows when it is not.
+func TestExplore_InitAfterSomebodyElsesPerform(t *testing.T) {
+	explore(t, func(w *world) {
+		ls, a, _, _ := w.list()
+		w.thread("reader", func(l *lwp.LWP) {
+			s := w.psz.ReadEnter(l)
+			w.look(ls.First(s))
+			s.Exit()
+		})
+		w.thread("writer", func(*lwp.LWP) {
+			ls.Remove(a)
+			defer func() {
+				if v := recover(); v != nil {
+					require.IsType(w, new(witness.Violation), v)
+				}
+			}()
+			a.entry.Init()
+			a.name = -1
+		})
+		w.thread("somebody else", func(l *lwp.LWP) { require.NoError(w, w.psz.Perform(w.Context(), l)) })
+	})
+}
+
 func TestExplore_RemoveAgainstAWalk(t *testing.T) {
 	explore(t, func(w *world) {
 		ls, a, b, c := w.list()
@@ -187,6 +258,26 @@ func TestExplore_InsertAgainstAWalk(t *testing.T) {
 	explore(t, func(w *world) {
 		ls, a, b, c := w.list()
 		w.softint("softint", func(l *lwp.LWP) { w.walk(ls, l, a, b, c) })
+		w.thread("writer", func(*lwp.LWP) {
+			ls.InsertBefore(a, &node{name: 4})
+			ls.InsertAfter(c, &node{name: 5})
+		})
+	})
+}
+
+// Only a removal sends a Cursor back.
+func TestExplore_InsertAgainstACursor(t *testing.T) {
+	explore(t, func(w *world) {
+		ls, a, _, c := w.list()
+		w.thread("reader", func(l *lwp.LWP) {
+			cur := ls.Cursor()
+			s := w.psz.ReadEnter(l)
+			for x := cur.Next(s); x != nil; x = cur.Next(s) {
+				w.look(x)
+			}
+			w.Assert(cur.Restarts() == 0, "nothing was removed")
+			s.Exit()
+		})
 		w.thread("writer", func(*lwp.LWP) {
 			ls.InsertBefore(a, &node{name: 4})
 			ls.InsertAfter(c, &node{name: 5})

@@ -150,6 +150,47 @@ func TestPerform_DoesNotWaitForOfflineSoftints(t *testing.T) {
 	})
 }
 
+func TestPerform_DoesNotWaitForSoftintsThatComeOnlineLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dom := lwp.NewDomain()
+		psz := pserialize.New(dom)
+		first, later := dom.BindSoftint("first"), dom.BindSoftint("later")
+		later.Offline()
+		done := perform(t, dom, psz)
+		synctest.Wait()
+		later.Online() // before the waiter has come to it
+		first.Checkpoint()
+		<-done
+		first.Unbind()
+		later.Unbind()
+	})
+}
+
+// Two readers of each kind, of whom either may be the last.
+func TestPerform_WaitsForEveryReader(t *testing.T) {
+	bubble(t, func(t *testing.T, dom *lwp.Domain, psz *pserialize.Serializer, a *lwp.LWP) {
+		b := dom.Bind()
+		if a.InSoftint() {
+			b.Unbind()
+			b = dom.BindSoftint("another")
+		}
+		defer b.Unbind()
+		for _, ls := range [][2]*lwp.LWP{{a, b}, {b, a}} {
+			first, last := psz.ReadEnter(ls[0]), psz.ReadEnter(ls[1])
+			done := perform(t, dom, psz)
+			synctest.Wait()
+			first.Exit()
+			ls[0].Checkpoint()
+			synctest.Wait()
+			early := finished(done)
+			last.Exit()
+			ls[1].Checkpoint()
+			<-done
+			require.False(t, early, "one reader is left")
+		}
+	})
+}
+
 func TestPerform_EndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T, dom *lwp.Domain, psz *pserialize.Serializer, l *lwp.LWP) {
 		s := psz.ReadEnter(l)

@@ -10,6 +10,7 @@ import (
 	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/stacktest/sched"
+	"github.com/softnet-go/softnet/witness"
 )
 
 // Every schedule of two or three actors with up to two preemptions. thing.freed is plain
@@ -126,6 +127,23 @@ func TestExplore_TwoAcquiresAgainstDestroy(t *testing.T) {
 	})
 }
 
+// Two who have held since before the owner came let go at once: the last one wakes it.
+func TestExplore_TwoHoldersAgainstDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		for _, name := range []string{"holder 1", "holder 2"} {
+			l, r := w.dom.Bind(), new(psref.Ref)
+			w.class.Acquire(l, r, &x.target)
+			w.Go(name, func() {
+				w.use(x)
+				r.Release(l)
+				l.Unbind()
+			})
+		}
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
 // A softint that holds across checkpoints is counted once, and waited for.
 func TestExplore_SoftintHoldsAcrossCheckpoints(t *testing.T) {
 	explore(t, func(w *world) {
@@ -141,6 +159,23 @@ func TestExplore_SoftintHoldsAcrossCheckpoints(t *testing.T) {
 			}
 		})
 		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+	})
+}
+
+// A softint that has held since before anybody waited, and answers two at once.
+func TestExplore_SoftintHoldsAndAnswersTwo(t *testing.T) {
+	explore(t, func(w *world) {
+		x, l := w.cur.Load(), w.dom.BindSoftint("softint")
+		var r psref.Ref
+		w.class.Acquire(l, &r, &x.target)
+		w.Go("softint", func() {
+			l.Checkpoint()
+			w.use(x)
+			r.Release(l)
+			l.Unbind()
+		})
+		w.thread("owner", func(l *lwp.LWP) { w.free(l, x) })
+		w.thread("writer", func(l *lwp.LWP) { require.NoError(w, w.psz.Perform(w.Context(), l)) })
 	})
 }
 
@@ -237,6 +272,26 @@ func TestExplore_TwoDestroyers(t *testing.T) {
 		})
 		w.thread("owner of x", func(l *lwp.LWP) { w.free(l, x) })
 		w.thread("owner of y", func(l *lwp.LWP) { w.free(l, y) })
+	})
+}
+
+// Of two who destroy one target at once one does, and the other is told.
+func TestExplore_OneOfTwoMayDestroy(t *testing.T) {
+	explore(t, func(w *world) {
+		x := w.cur.Load()
+		var told sched.Int32
+		for _, name := range []string{"owner 1", "owner 2"} {
+			w.thread(name, func(l *lwp.LWP) {
+				defer func() {
+					if v := recover(); v != nil {
+						require.IsType(w, new(witness.Violation), v)
+						told.Add(1)
+					}
+				}()
+				w.free(l, x)
+			})
+		}
+		w.After(func() { w.Assert(told.Load() == 1, "%d were told", told.Load()) })
 	})
 }
 

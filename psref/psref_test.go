@@ -118,6 +118,29 @@ func TestDestroy_NobodyHolds(t *testing.T) {
 	})
 }
 
+// A reference that was counted for a Destroy leaves nothing behind in its place: the next
+// one there is counted for itself.
+func TestDestroy_OneAfterTheOther(t *testing.T) {
+	kinds(t, func(t *testing.T, s *stack, bind func() *lwp.LWP) {
+		l := bind()
+		defer l.Unbind()
+		var r psref.Ref
+		for range 3 {
+			x := s.thing()
+			require.True(t, s.class.Acquire(l, &r, &x.target))
+			done := s.destroy(t, x)
+			synctest.Wait()
+			l.Checkpoint()
+			synctest.Wait()
+			require.False(t, finished(done))
+			require.True(t, x.target.Held(l), "as its holder sees it")
+			r.Release(l)
+			<-done
+			require.False(t, x.target.Held(l))
+		}
+	})
+}
+
 // A softint that is offline holds nothing and is not waited for.
 func TestDestroy_DoesNotWaitForOfflineSoftints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -410,6 +433,17 @@ func TestMisuse_ReleasedTwiceThroughACopy(t *testing.T) {
 		require.Equal(t, "psref: not held", v.Rule)
 		require.Contains(t, v.Text, "was it copied by assignment?")
 	})
+}
+
+// Nobody waits for a softint that is offline, so it holds nothing.
+func TestMisuse_OfflineWhileHolding(t *testing.T) {
+	s := newStack()
+	x, l := s.thing(), s.dom.BindSoftint("test")
+	var r psref.Ref
+	require.True(t, s.class.Acquire(l, &r, &x.target))
+	require.Equal(t, "lwp: softint 1 (test) may not go offline while it holds "+whatHeld("thing 1"), caught(t, l.Offline).Text)
+	r.Release(l)
+	l.Unbind()
 }
 
 // Two that destroy the same target: the second is told who the first is.

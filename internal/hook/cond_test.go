@@ -89,3 +89,25 @@ func TestExplore_SignalIsNotLostToAContext(t *testing.T) {
 		s.After(func() { s.Assert(taken, "nobody took it") })
 	})
 }
+
+// "A wakeup cannot slip between a sleeper's test and its sleep."
+func TestExplore_WakeupIsNotLostToWhoIsAboutToSleep(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(s *sched.S) {
+		var mu sched.Mutex
+		var cv sched.Cond
+		given := false
+		s.Go("taker", func() {
+			mu.Lock()
+			for !given {
+				cv.Wait(&mu)
+			}
+			mu.Unlock()
+		})
+		s.Go("giver", func() {
+			mu.Lock()
+			given = true
+			cv.Signal()
+			mu.Unlock()
+		})
+	})
+}
