@@ -170,15 +170,13 @@ func (t *Table) Load(rts iter.Seq[Route]) error {
 // an entry, nor in a read section.
 func (t *Table) Close(ctx context.Context) error {
 	t.mu.Lock()
-	if !t.closed {
-		t.closed = true
-		last := t.snap.Swap(new(snapshot))
-		gone := make([]*Entry, 0, last.Size())
-		for _, e := range last.All() {
-			gone = append(gone, e)
-		}
-		t.discard(gone)
+	t.closed = true
+	last := t.snap.Swap(new(snapshot))
+	gone := make([]*Entry, 0, last.Size())
+	for _, e := range last.All() {
+		gone = append(gone, e)
 	}
+	t.discard(gone)
 	t.mu.Unlock()
 	if err := t.drain(ctx); err != nil {
 		return err

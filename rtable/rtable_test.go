@@ -35,7 +35,11 @@ func via(dst string, gw uint32) rtable.Route {
 func open(t *testing.T, rts ...rtable.Route) (*lwp.Domain, *rtable.Table) {
 	dom := lwp.NewDomain()
 	tab := rtable.New(dom)
-	t.Cleanup(func() { require.NoError(t, tab.Close(ctx)) })
+	t.Cleanup(func() {
+		patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		require.NoError(t, tab.Close(patient))
+	})
 	require.NoError(t, tab.Load(slices.Values(rts)))
 	return dom, tab
 }
@@ -262,33 +266,35 @@ func TestGet_UnchangedPrefixNeverMisses(t *testing.T) {
 // A lookup sees a batch as a whole: who has seen one of its changes sees the other.
 func TestBatch_IsSeenAsAWhole(t *testing.T) {
 	const last = 300
-	a, b := addr("10.0.0.1"), addr("2001:db8::1")
-	dom, tab := open(t, via("10.0.0.0/8", 0), via("2001:db8::/32", 0))
+	route := func(dst string, batch uint32) rtable.Route {
+		return rtable.Route{Dst: prefix(dst), Out: rtable.IfID{Index: batch, Gen: 1}}
+	}
+	dom, tab := open(t, route("10.0.0.0/8", 0), route("2001:db8::/32", 0))
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		l := dom.BindSoftint("test")
 		defer l.Unbind()
-		number := func(dst netip.Addr) byte {
+		batch := func(dst netip.Addr) uint32 {
 			var ref psref.Ref
 			e, err := tab.Get(l, &ref, dst)
 			if err != nil {
 				t.Errorf("%v: %v", dst, err)
-				return last % 256
+				return last
 			}
 			defer ref.Release(l)
-			return e.Gateway().As4()[3]
+			return e.Out().Index
 		}
-		for first := byte(0); first != last%256; l.Checkpoint() {
-			first = number(a)
-			if then := number(b); then-first > 100 { // modulo 256: older
-				t.Errorf("%v is of batch %d and %v of an older one, %d", a, first, b, then)
+		for first := uint32(0); first < last; l.Checkpoint() {
+			first = batch(addr("10.0.0.1"))
+			if then := batch(addr("2001:db8::1")); then < first {
+				t.Errorf("batch %d is seen, and then the older %d", first, then)
 			}
 		}
 	})
 	for i := range uint32(last) {
-		require.NoError(t, tab.Batch(func(bt *rtable.Batch) error {
+		require.NoError(t, tab.Batch(func(b *rtable.Batch) error {
 			for _, dst := range []string{"10.0.0.0/8", "2001:db8::/32"} {
-				if err := errors.Join(bt.Delete(prefix(dst)), bt.Add(via(dst, i+1))); err != nil {
+				if err := errors.Join(b.Delete(prefix(dst)), b.Add(route(dst, i+1))); err != nil {
 					return err
 				}
 			}
