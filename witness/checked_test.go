@@ -299,12 +299,29 @@ func TestLocks_LockingAgainstMyself(t *testing.T) {
 	require.Equal(t, "witness: if_afdata is taken for reading by a goroutine that writes, and would wait for itself", says(t, witness.RuleRecursion, rw.RLock))
 	rw.Unlock()
 	rw.RLock()
-	require.Equal(t, "witness: if_afdata is taken for reading by a goroutine that reads already: a writer that came in between would stop both", says(t, witness.RuleRecursiveRead, rw.RLock))
 	require.Equal(t, "witness: if_afdata is taken for writing by a goroutine that reads, and would wait for itself: there is no upgrade", says(t, witness.RuleUpgrade, rw.Lock))
 	require.False(t, rw.TryLock(), "a try is no fault")
 	rw.RUnlock()
 	m.Unlock()
 	nest(m, rw)
+}
+
+// It hangs only if a writer comes in between, so the mode decides.
+func TestRWMutex_ReadingTwice(t *testing.T) {
+	d := newDesk(witness.Count)
+	rw := rwMutexOf(d.NewClass("if_afdata"))
+	rw.RLock()
+	rw.RLock()
+	require.Equal(t, witness.RuleRecursiveRead, d.got[0].Rule)
+	require.Equal(t, []string{"witness: if_afdata is taken for reading by a goroutine that reads already: a writer that came in between would stop both"}, d.texts())
+	rw.RUnlock()
+	rw.AssertRHeld()
+	rw.RUnlock()
+	rw.AssertNotHeld()
+	d.SetMode(witness.Panic)
+	rw.RLock()
+	says(t, witness.RuleRecursiveRead, rw.RLock)
+	rw.RUnlock()
 }
 
 // With a context there is a way to go on, so the mode decides.

@@ -2,7 +2,6 @@ package witness
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 )
 
@@ -78,9 +77,9 @@ func (c *Class) Nested(sub int) *Class {
 
 // WillLock says that the caller is about to wait for a lock of the class. It reports
 // what has closed or could close a circle ([RuleReversal], [RuleTwoOfClass]), and what
-// may not be done here ([RuleNoLock], [RuleLeaf]). That the caller holds this very lock
-// ([RuleRecursion], [RuleUpgrade], [RuleRecursiveRead]) panics in every mode but Off:
-// the only other way to go on is to hang.
+// may not be done here ([RuleNoLock], [RuleLeaf]), and that the caller holds this very
+// lock ([RuleRecursion], [RuleUpgrade], [RuleRecursiveRead]). The first two of these panic
+// in every mode but Off: the only other way to go on is to hang.
 func (c *Class) WillLock(lock any, a Access) {
 	c.willLock(lock, a, true)
 }
@@ -95,7 +94,7 @@ func (c *Class) willLock(lock any, a Access, forever bool) {
 	var faults []fault
 	if i := find(b.holds, lock); i >= 0 {
 		f := again(n, &b.holds[i], a)
-		f.certain = forever
+		f.certain = forever && f.rule != RuleRecursiveRead
 		faults = append(faults, f)
 	} else {
 		faults = b.clashes(n, b.all(nil), NoLock, "")
@@ -122,11 +121,15 @@ func again(n *node, h *hold, a Access) fault {
 
 // twoOf returns the fault of taking a lock of class n while another one is held.
 func (b *books) twoOf(n *node) []fault {
-	i := slices.IndexFunc(b.holds, func(h hold) bool { return h.node == n })
-	if i < 0 || n.traits&DupOK != 0 {
+	if n.traits&DupOK != 0 {
 		return nil
 	}
-	return []fault{newFault(RuleTwoOfClass, n, fmt.Sprintf("two locks of class %v are taken by one goroutine, and nobody said in which order: another may take them the other way round", n), b.holds[i].site())}
+	for i := range b.holds {
+		if h := &b.holds[i]; h.node == n {
+			return []fault{newFault(RuleTwoOfClass, n, fmt.Sprintf("two locks of class %v are taken by one goroutine, and nobody said in which order: another may take them the other way round", n), h.site())}
+		}
+	}
+	return nil
 }
 
 // Locked says that the caller holds the lock now.

@@ -6,10 +6,10 @@
 // somebody waits for: a softint's handlers, a read section, whoever holds a reference.
 // What waits for what is an edge, and a circle of edges is a deadlock:
 //
-//	lock L while K is held                      K ── L
-//	lock K inside level S                       S ── K
-//	wait for level S while K is held            K ── S
-//	wait for level S inside level T             T ── S
+//	lock L while K is held                      K ──▶ L
+//	lock K inside level S                       S ──▶ K
+//	wait for level S while K is held            K ──▶ S
+//	wait for level S inside level T             T ──▶ S
 //
 //	a softint takes softnet_lock          softint ──▶ softnet_lock
 //	                                         ▲              │
@@ -54,21 +54,21 @@
 //
 // # What is reported
 //
-//	[RuleReversal]       a circle, of any length
-//	[RuleContradiction]  an Order that closes one
-//	[RuleTwoOfClass]     two of one class nested
-//	[RuleRecursion]      taking what one holds: this and the next two would hang,
-//	[RuleUpgrade]        so they panic in every mode but Off
-//	[RuleRecursiveRead]
-//	[RuleSelfWait]       waiting for a level inside of it
-//	[RuleNoSleep]        sleeping, or waiting for a level, in a softint or a section
-//	[RuleNoLock]         waiting for a lock in a read section
-//	[RuleLeaf]           waiting for anything with a leaf lock held
-//	[RuleNotHeld]        unlocking what another goroutine holds; AssertHeld
-//	[RuleHeld]           AssertNotHeld, [Barrier]
-//	[RuleNotInside]      leaving a level twice
-//	[RuleNotLocked]      unlocking what nobody holds; this and the next
-//	[RuleInUse]          in every build: initialising a lock that is held
+//	RuleReversal         a circle, of any length
+//	RuleContradiction    an Order that closes one
+//	RuleTwoOfClass       two of one class nested
+//	RuleRecursion        taking what one holds: this and the next would hang, and
+//	RuleUpgrade          panic in every mode but Off
+//	RuleRecursiveRead    reading twice: a writer in between would stop both
+//	RuleSelfWait         waiting for a level inside of it
+//	RuleNoSleep          sleeping, or waiting for a level, in a softint or a section
+//	RuleNoLock           waiting for a lock in a read section
+//	RuleLeaf             waiting for anything with a leaf lock held
+//	RuleNotHeld          unlocking what another goroutine holds; AssertHeld
+//	RuleHeld             AssertNotHeld, Barrier
+//	RuleNotInside        leaving a level twice
+//	RuleNotLocked        unlocking what nobody holds; this and the next
+//	RuleInUse            in every build: initialising a lock that is held
 //
 // Readers count like writers: a reader behind a writer that waits waits like anybody. A
 // TryLock waits for nothing, so it makes no edge and breaks no rule; what is taken while
@@ -92,7 +92,7 @@
 //
 // FreeBSD's WITNESS knows an order of locks, and NetBSD's LOCKDEBUG who holds them; that a
 // wait for softints is an edge, neither does. Classes are values rather than names: two
-// that are called the same are two. WITNESS compares with the lock taken last, this with
+// that are called the same are two. WITNESS learns from the lock taken last, this from
 // everything held. A condition variable is not known: who sleeps on one in a place where
 // that matters says WillSleep. There are no spin locks, recursive locks or priorities;
 // a leaf lock is what a spin lock would be. NetBSD's adaptive mutexes go to who comes
@@ -106,9 +106,9 @@
 // only count, and [Checker.Stats] has the counts. Each rule is reported once for a pair of
 // classes, except that in mode [Panic] it panics each time.
 //
-// A lock and its unlock cost 0.7 µs and no allocation here in a checked build, a leaf or
-// a level 0.4 µs, and about 2 and 1.3 µs with -race; the first take of a new pair some
-// more. The race detector sees the books' mutexes, which could hide a race between two
+// In a checked build (November 2026, AMD EPYC, two cores) a lock and its unlock cost 0.7 µs
+// and no allocation, a leaf or a level 0.4 µs, and about 2 and 1.3 µs with -race; the first
+// take of a new pair some more. The race detector sees the books' mutexes, which could hide a race between two
 // goroutines on one shelf; there are 256 shelves to make that rare.
 //
 // # Testing
