@@ -10,12 +10,12 @@ import (
 	"github.com/softnet-go/softnet/rtable"
 )
 
-// What changes while packets are forwarded. Each of these runs until ctx ends and counts
-// what it has done; all but the flapping take their time, whatever -churn says.
+// What changes while packets are forwarded: each of these runs until ctx ends and counts
+// what it has done. Only the flapping goes by -churn.
 
 const (
 	flapTick   = 5 * time.Millisecond   // how often the flapping catches up with its rate
-	renewTick  = time.Millisecond       // between two neighbour entries renewed
+	renewTick  = 5 * time.Millisecond   // until one is renewed that nobody looks at
 	leaveFirst = 200 * time.Millisecond // until a gateway leaves
 	leaveEvery = 800 * time.Millisecond // between one's return and the next one's leaving
 	comeBackIn = 200 * time.Millisecond
@@ -29,7 +29,7 @@ type changes struct {
 	lost, back              uint64 // routes that left and came back with them
 }
 
-// pause waits for d and reports whether it need not have waited less because ctx ended.
+// pause waits for d, or until ctx ends, and reports whether it has waited for d.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -74,7 +74,7 @@ func (r *router) close(ctx context.Context) {
 }
 
 // closeWithin is how long everything may take to be let go of at the end.
-const closeWithin = 20 * time.Second
+const closeWithin = 2 * time.Minute
 
 // forward does what c says with prefixes, and returns what came of it.
 func forward(ctx context.Context, c config, ps []netip.Prefix, progress io.Writer) (*report, error) {
