@@ -8,6 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/pserialize"
+	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/witness"
 )
 
@@ -105,6 +108,29 @@ func TestNetBSD_CaseA_PerformUnderSoftnetLock(t *testing.T) {
 	elsewhere(one)
 	elsewhere(other)
 	require.Empty(t, k.texts())
+}
+
+// The same with the rooms that wait: they speak of their levels by themselves.
+func TestNetBSD_CaseA_AsTheRoomsReportIt(t *testing.T) {
+	dom := lwp.NewDomain()
+	psz, ifaddr := pserialize.New(dom), psref.NewClass(dom, "ifaddr")
+	softnet := mutexOf(witness.NewClass("softnet_lock"))
+	var addr psref.Target
+	ifaddr.Init(&addr)
+	elsewhere(func() {
+		l := dom.BindSoftint("input")
+		defer l.Unbind()
+		nest(softnet)
+	})
+	l := dom.Bind()
+	defer l.Unbind()
+	const want = "witness: level softint is waited for while softnet_lock is held, but softnet_lock is taken inside level softint"
+	softnet.Lock()
+	require.Equal(t, want, says(t, witness.RuleReversal, func() { _ = psz.Perform(t.Context(), l) }))
+	require.Equal(t, want, says(t, witness.RuleReversal, func() { _ = addr.Destroy(t.Context(), l) }))
+	softnet.Unlock()
+	require.NoError(t, psz.Perform(t.Context(), l))
+	require.NoError(t, addr.Destroy(t.Context(), l))
 }
 
 // Case B: a thread looks up a route while it holds the neighbour table for writing, and
