@@ -151,7 +151,7 @@ var busted = []scenario{
 	{
 		name:    "destroy-error",
 		about:   "a Destroy that its context ended is taken for done",
-		charge:  "object",
+		charge:  "is destroyed while|is gone|another one|still in use",
 		setting: round,
 		cast: []role{
 			{"destroyer", 1, thread, depart(func(a *actor, o *object) {
@@ -185,7 +185,7 @@ var busted = []scenario{
 	{
 		name:    "init-live",
 		about:   "a target is initialised again without having been destroyed",
-		charge:  "still in use",
+		charge:  "still in use|are live",
 		setting: round,
 		cast:    []role{{"writer", 1, thread, depart(graceOnly)}, {"holder", 2, thread, hold}},
 	},

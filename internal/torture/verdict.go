@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func (v *verdict) good() bool { return v.charge == nil && len(v.idle) == 0 }
 
 // convicts reports whether v convicts the BUSTED scenario s, and of what it does wrong.
 func (v *verdict) convicts(s *scenario) bool {
-	return !v.good() && strings.Contains(v.why(), s.charge)
+	return !v.good() && regexp.MustCompile(s.charge).MatchString(v.why())
 }
 
 // String returns the verdict in rcutorture's words.
