@@ -24,7 +24,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	var (
 		only   = fl.String("only", "", "only the rows of this `group`")
 		match  = fl.String("run", "", "only the rows whose name matches this `regexp`")
-		rounds = fl.Int("rounds", 0, "how often to go over all rows (default 20, or 2 with -quick)")
+		rounds = fl.Int("rounds", 0, "how often to go over all rows (default 24, or 2 with -quick)")
 		asJSON = fl.Bool("json", false, "print JSON")
 		list   = fl.Bool("list", false, "print the rows with their targets and peers, and run nothing")
 		glance = fl.Bool("quick", false, "take little time; the figures are rough")

@@ -14,7 +14,8 @@ type probe struct {
 	name  string
 	cores int         // how many goroutines run it at once, each on a core of its own
 	start func() load // makes what they work on, new for each round
-	busy  int         // how many cores the load keeps busy with all it starts
+	needs int         // how many cores the load needs with all it starts
+	busy  int         // how many of them it never leaves
 
 	value func() float64 // measured without a clock, instead of all the above
 	unit  string         // of the figure; ns if it is a time
@@ -22,22 +23,25 @@ type probe struct {
 	n int // how many operations fill a window; found in the first round
 }
 
+// A body does n operations as goroutine id, which is less than the probe's cores.
+type body func(id, n int)
+
 // A load is what a probe runs.
 type load struct {
-	// body does n operations as goroutine id, which is less than the probe's cores.
-	body func(id, n int)
-	// beside, if set, keeps another core busy until it is told to stop.
-	beside func(stop *atomic.Bool)
+	body   body
+	beside func(stop *atomic.Bool) // if set, keeps another core busy until told to stop
 }
 
 // on returns a probe that cores goroutines run.
-func on(cores int, name string, start func() load) *probe {
-	return &probe{name: name, unit: "ns", cores: cores, busy: cores, start: start}
+func on(cores int, name string, start func() body) *probe {
+	alone := func() load { return load{body: start()} }
+	return &probe{name: name, unit: "ns", cores: cores, start: alone, needs: cores, busy: cores}
 }
 
-// against returns a probe that one goroutine runs while another keeps a core busy.
+// against returns a probe that one goroutine runs, and may have to wait in, while another
+// keeps a core busy.
 func against(name string, start func() load) *probe {
-	return &probe{name: name, unit: "ns", cores: 1, busy: 2, start: start}
+	return &probe{name: name, unit: "ns", cores: 1, start: start, needs: 2, busy: 1}
 }
 
 // fixed returns a probe of something that needs no clock.
@@ -66,7 +70,7 @@ type effort struct {
 }
 
 var (
-	thorough = effort{rounds: 20, window: 2 * time.Millisecond, want: 15, patience: 60 * time.Millisecond}
+	thorough = effort{rounds: 24, window: 2 * time.Millisecond, want: 15, patience: 60 * time.Millisecond}
 	quick    = effort{rounds: 2, window: time.Millisecond, want: 5, patience: 20 * time.Millisecond}
 )
 
@@ -75,7 +79,7 @@ func (p *probe) measure(e effort) float64 {
 	if p.value != nil {
 		return p.value()
 	}
-	if p.busy > runtime.GOMAXPROCS(0) {
+	if p.needs > runtime.GOMAXPROCS(0) {
 		return math.NaN()
 	}
 	runtime.GC() // what others left behind

@@ -129,6 +129,9 @@ func TestRun_MeasuresAndPrintsJSON(t *testing.T) {
 }
 
 func TestRun_ChecksOnDemandOnly(t *testing.T) {
+	if c := checks(); c != "" {
+		t.Skip("no verdicts in a build with ", c)
+	}
 	old := groups
 	defer func() { groups = old }()
 	eight := fixed("", "B", func() float64 { return 8 })

@@ -36,7 +36,7 @@ func TestRows_AreWellFormed(t *testing.T) {
 	for _, p := range probesOf(allRows(t)) {
 		require.NotEmpty(t, p.unit)
 		if p.value == nil {
-			require.GreaterOrEqual(t, p.busy, p.cores)
+			require.GreaterOrEqual(t, p.needs, p.busy)
 			require.LessOrEqual(t, p.cores, pair)
 		}
 	}
@@ -71,7 +71,7 @@ func TestProbes_EachRunsOnce(t *testing.T) {
 
 // The lessons of two cores need two of them; a probe that wants more has no figure.
 func TestProbe_NeedsItsCores(t *testing.T) {
-	p := on(1000, "", func() load { panic("started") })
+	p := on(1000, "", func() body { panic("started") })
 	require.True(t, math.IsNaN(p.measure(quick)))
 }
 
