@@ -133,7 +133,12 @@ func (l *LWP) busy(doing string) {
 	l.mustBeOutside(doing)
 	v := &witness.Violation{Rule: "lwp: leak"}
 	var held []string
-	for _, h := range l.CPU.Holdings() {
+	all := l.CPU.Holdings()
+	for i, h := range all {
+		if i == 10 {
+			held = append(held, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
 		held = append(held, h.What)
 		if invariants.Enabled {
 			v.Sites = append(v.Sites, witness.Site{What: h.What + " acquired", Stack: h.Site.String()})

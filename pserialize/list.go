@@ -172,20 +172,27 @@ func (ls *List[T]) Empty() bool { return ls.head.Load() == nil }
 //
 //	cur := list.Cursor()
 //	s := psz.ReadEnter(l)
-//	for a := cur.Next(s); a != nil; a = cur.Next(s) {
-//		if !class.Acquire(l, &ref, &a.target) {
-//			continue // it is being destroyed
+//	for a := cur.Next(s); a != nil; {
+//		held := class.Acquire(l, &ref, &a.target) // or it is being destroyed: pass it by
+//		if held {
+//			s.Exit()
+//			work(a) // may sleep
+//			s = psz.ReadEnter(l)
 //		}
-//		s.Exit()
-//		work(a) // may sleep
-//		s = psz.ReadEnter(l)
-//		ref.Release(l) // inside the section: a cannot vanish before Next
+//		a = cur.Next(s)
+//		if held {
+//			ref.Release(l) // only now: see below
+//		}
 //	}
 //	s.Exit()
 //
 // The kernel's walk trusts the forward link of an element that was removed while the
 // reader slept. That link may lead to another that was removed later and is gone: a
 // Cursor starts again at the head instead, so elements may come twice. See Restarts.
+//
+// The kernel's walk also releases the element before it takes the step. Its grace period
+// may have passed while the reader slept, so that nothing but the reference keeps it from
+// being inserted at another place, where the walk would go on: step first.
 type Cursor[T any] struct {
 	list     *List[T]
 	at       *T

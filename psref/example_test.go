@@ -75,14 +75,17 @@ func Example_sleepableWalk() {
 	var ref psref.Ref
 	cur := addrs.Cursor()
 	s := psz.ReadEnter(l)
-	for a := cur.Next(s); a != nil; a = cur.Next(s) {
-		if !class.Acquire(l, &ref, &a.target) {
-			continue // it is being destroyed
+	for a := cur.Next(s); a != nil; {
+		held := class.Acquire(l, &ref, &a.target) // or it is being destroyed: pass it by
+		if held {
+			s.Exit()
+			fmt.Println("may sleep with", a.name)
+			s = psz.ReadEnter(l)
 		}
-		s.Exit()
-		fmt.Println("may sleep with", a.name)
-		s = psz.ReadEnter(l)
-		ref.Release(l) // inside the section: a cannot vanish before Next
+		a = cur.Next(s)
+		if held {
+			ref.Release(l) // only now: a must not be inserted elsewhere before the step
+		}
 	}
 	s.Exit()
 	// Output:

@@ -431,6 +431,53 @@ func TestExplore_TwoWorkersDestroy(t *testing.T) {
 	})
 }
 
+// The sleepable walk as Cursor's page has it, against an owner who takes the element the
+// reader sleeps on away, and inserts it elsewhere once it is free: what stays on the list
+// is not passed over.
+func TestExplore_SleepableWalkAgainstAMove(t *testing.T) {
+	type node struct {
+		entry  pserialize.Entry[node]
+		target psref.Target
+		seen   int
+	}
+	explore(t, func(w *world) {
+		ls := pserialize.NewList(w.psz, func(n *node) *pserialize.Entry[node] { return &n.entry })
+		a, b, c := new(node), new(node), new(node)
+		for _, n := range []*node{c, b, a} {
+			w.class.Init(&n.target)
+			ls.InsertHead(n)
+		}
+		w.thread("reader", func(l *lwp.LWP) {
+			var ref psref.Ref
+			cur := ls.Cursor()
+			s := w.psz.ReadEnter(l)
+			for n := cur.Next(s); n != nil; {
+				n.seen++
+				held := n == a && w.class.Acquire(l, &ref, &n.target)
+				if held {
+					s.Exit()
+					sched.Point("sleep")
+					s = w.psz.ReadEnter(l)
+				}
+				n = cur.Next(s)
+				if held {
+					ref.Release(l)
+				}
+			}
+			s.Exit()
+			w.Assert(b.seen > 0 && c.seen > 0, "the walk passed over an element: b seen %d times, c %d", b.seen, c.seen)
+		})
+		w.thread("owner", func(l *lwp.LWP) {
+			ls.Remove(a)
+			require.NoError(w, w.psz.Perform(w.Context(), l))
+			require.NoError(w, a.target.Destroy(w.Context(), l))
+			a.entry.Init()
+			w.class.Init(&a.target)
+			ls.InsertAfter(c, a)
+		})
+	})
+}
+
 // The owner is told ErrWouldSleep in a softint and has changed nothing.
 func TestExplore_SoftintDestroyFailsAndHoldersGoOn(t *testing.T) {
 	explore(t, func(w *world) {
