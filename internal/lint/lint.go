@@ -18,5 +18,6 @@ var Checks = []Check{
 	{"exported", exported},
 	{"words", words},
 	{"links", links},
+	{"quotes", quotes},
 	{"gofmt", gofmt},
 }
