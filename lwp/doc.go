@@ -8,7 +8,7 @@
 //	thread      anywhere    published, 2 atomic   is woken by its next exit
 //	                        exchanges each        or release
 //	softint     never       plain memory          waits for its next checkpoint
-//	  offline   anywhere    nothing               does not wait
+//	  offline   anywhere    as a thread's         as for a thread
 //
 // A softint stands for the kernel's soft interrupt: a worker that runs short handlers and
 // never sleeps in one. In exchange its sections and references cost next to nothing. That
@@ -64,7 +64,7 @@
 //
 // # Debugging
 //
-// Unbind and Offline panic while the LWP holds a reference or is in a section; built with
+// Unbind, Offline and Online panic while the LWP holds a reference or is in a section; built with
 // -tags invariants, or -race, the panic names where each reference was taken. In such
 // builds a wait that lasts longer than [WithPatience] says names the LWP waited for to
 // the domain's logger.

@@ -34,7 +34,8 @@ type LWP struct {
 
 	dom    *Domain         // immutable
 	slot   uint32          // its place in dom.lwps, plus one; immutable
-	name   string          // of a softint; the owner's
+	worker bool            // bound as a softint, online or not; the owner's
+	name   string          // of a worker; the owner's
 	books  *witness.Thread // checked builds: what the owner holds; the owner's
 	locals []any           // by Local.index; the owner's
 }
@@ -44,14 +45,14 @@ func (l *LWP) Domain() *Domain { return l.dom }
 
 // InSoftint reports whether l is a softint that is online: whether it may not sleep
 // (cpu_softintr_p).
-func (l *LWP) InSoftint() bool { return l.CPU.IsOnline() }
+func (l *LWP) InSoftint() bool { return l.CPU.Softint }
 
 // Books returns the books that a checked build keeps on l's owner, and nil otherwise.
 func (l *LWP) Books() *witness.Thread { return l.books }
 
 // String returns "thread 3" or "softint 4 (netisr0)".
 func (l *LWP) String() string {
-	if l.CPU.Softint {
+	if l.worker {
 		return fmt.Sprintf("softint %d (%s)", l.slot, l.name)
 	}
 	return fmt.Sprintf("thread %d", l.slot)
@@ -71,16 +72,17 @@ func (l *LWP) Checkpoint() {
 
 //go:noinline
 func (l *LWP) answer() {
-	if l.CPU.IsOnline() {
+	if l.CPU.Softint {
 		l.mustBeOutside("pass a checkpoint")
 		l.CPU.Answer()
 	}
 }
 
-// Offline says that softint l runs no handler until [LWP.Online]: nobody waits for it,
-// and it may sleep. It must be in no read section and hold no reference.
+// Offline says that softint l runs no handler until [LWP.Online]: nobody waits for its
+// checkpoint, and it is as a thread, which may sleep and wait. It must be in no read
+// section and hold no reference.
 func (l *LWP) Offline() {
-	if !l.CPU.IsOnline() {
+	if !l.CPU.Softint {
 		l.misuse("is no online softint and cannot go offline")
 	}
 	if !l.CPU.Idle() {
@@ -92,10 +94,14 @@ func (l *LWP) Offline() {
 	}
 }
 
-// Online ends what Offline began. It never blocks.
+// Online ends what Offline began. It never blocks. What l took as a thread it must have
+// given back.
 func (l *LWP) Online() {
-	if !l.CPU.Softint || l.CPU.IsOnline() {
+	if !l.worker || l.CPU.Softint {
 		l.misuse("is no offline softint and cannot come online")
+	}
+	if !l.CPU.Idle() {
+		l.busy("come online")
 	}
 	if witness.Enabled {
 		l.dom.softints.Enter(l.books)
@@ -112,7 +118,7 @@ func (l *LWP) Unbind() {
 	if !l.CPU.Idle() {
 		l.busy("unbind")
 	}
-	if l.CPU.IsOnline() {
+	if l.CPU.Softint {
 		l.Offline()
 	}
 	l.CPU.Base = 0
@@ -218,7 +224,8 @@ func NewDomain(opts ...Option) *Domain {
 // nothing while as many LWPs have been in use at once before.
 func (d *Domain) Bind() *LWP {
 	l := d.get()
-	l.CPU.Start(l.slot, false)
+	l.CPU.Start(l.slot)
+	l.worker = false
 	if witness.Enabled {
 		l.books = witness.Self()
 	}
@@ -229,8 +236,7 @@ func (d *Domain) Bind() *LWP {
 // reports (softint_establish).
 func (d *Domain) BindSoftint(name string) *LWP {
 	l := d.Bind()
-	l.CPU.Start(l.slot, true)
-	l.name = name
+	l.worker, l.name = true, name
 	l.Online()
 	return l
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/pserialize"
+	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/witness"
 )
 
@@ -125,6 +126,43 @@ func TestMisuse(t *testing.T) {
 	l.Unbind()
 	require.Equal(t, "lwp: thread 1 is unbound already", caught(t, l.Unbind).Text)
 	s.Unbind()
+}
+
+// A worker that is offline is as a thread: what it looks at and holds is waited for, and
+// given back before it comes online.
+func TestOffline_IsAsAThread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := lwp.NewDomain()
+		psz, class := pserialize.New(d), psref.NewClass(d, "thing")
+		var x psref.Target
+		class.Init(&x)
+		l := d.BindSoftint("worker")
+		l.Offline()
+		var ref psref.Ref
+		s := psz.ReadEnter(l)
+		require.True(t, class.Acquire(l, &ref, &x))
+		require.Contains(t, caught(t, l.Online).Text, "may not come online inside a read section")
+		done := make(chan string, 2)
+		go func() {
+			w := d.Bind()
+			defer w.Unbind()
+			require.NoError(t, psz.Perform(context.Background(), w))
+			done <- "performed"
+			require.NoError(t, x.Destroy(context.Background(), w))
+			done <- "destroyed"
+		}()
+		synctest.Wait()
+		require.Empty(t, done)
+		s.Exit()
+		require.Equal(t, "performed", <-done)
+		require.Contains(t, caught(t, l.Online).Text, "may not come online while it holds")
+		synctest.Wait()
+		require.Empty(t, done)
+		ref.Release(l)
+		require.Equal(t, "destroyed", <-done)
+		l.Online()
+		l.Unbind()
+	})
 }
 
 func TestLocal_OneEach(t *testing.T) {

@@ -394,6 +394,19 @@ func TestExplore_NewSoftintAgainstOwner(t *testing.T) {
 	})
 }
 
+// A worker that is offline reads as a thread, and is then a softint again.
+func TestExplore_OfflineReaderAgainstOwner(t *testing.T) {
+	explore(t, func(w *world) {
+		w.softint("worker", func(l *lwp.LWP) {
+			l.Offline()
+			w.read(l)
+			l.Online()
+			w.read(l)
+		})
+		w.thread("owner", w.replace)
+	})
+}
+
 func TestExplore_OfflineAgainstOwner(t *testing.T) {
 	explore(t, func(w *world) {
 		w.softint("softint", func(l *lwp.LWP) {

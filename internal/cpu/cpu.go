@@ -34,9 +34,9 @@ type CPU struct {
 	Top  uint64
 	Base uint64 // immutable while bound: the LWP's number<<32 | 1
 
-	Softint bool   // immutable while bound
+	Softint bool   // a softint that is online; offline it is as a thread
 	seq     uint64 // of the last outermost section, in steps of SectionStep
-	seen    uint64 // the last epoch answered, as Quiet says; 0 while offline
+	seen    uint64 // the last epoch answered, as Quiet says while online
 	m       *Machine
 
 	_ [hook.LineBytes]byte // the next CPU is another core's
@@ -75,13 +75,10 @@ type Holding struct {
 	Site invariants.Site
 }
 
-// Start makes c ready for an owner: the LWP with that number, a thread or a softint.
-func (c *CPU) Start(number uint32, softint bool) {
+// Start makes c ready for an owner, a thread: the LWP with that number.
+func (c *CPU) Start(number uint32) {
 	c.Base = uint64(number)<<32 | 1
-	c.Softint, c.Depth, c.Top = softint, 0, Spilled
-	if softint {
-		c.Depth, c.Top = SoftintDepth, c.Base
-	}
+	c.Softint, c.Depth, c.Top = false, 0, Spilled
 }
 
 // Outside reports whether the owner is in no read section.

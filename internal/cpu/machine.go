@@ -49,21 +49,20 @@ func (m *Machine) All() []*CPU {
 	return nil
 }
 
-// Online begins the owner's duty to answer.
+// Online makes the owner a softint, with the duty to answer. It is in no section and holds
+// no reference.
 func (c *CPU) Online() {
+	c.Softint, c.Depth, c.Top = true, SoftintDepth, c.Base
 	c.seen = c.m.epoch.Load()
 	c.Quiet.Store(c.seen)
 }
 
-// Offline ends it. The owner is in no section and holds no reference.
+// Offline makes it a thread again. It is in no section and holds no reference.
 func (c *CPU) Offline() {
-	c.seen = 0
+	c.Softint, c.Depth, c.Top = false, 0, Spilled
 	c.Quiet.Store(0)
 	c.m.wakeParked()
 }
-
-// IsOnline reports to the owner whether it is a softint that is online.
-func (c *CPU) IsOnline() bool { return c.seen != 0 }
 
 // Asked reports to an online owner whether somebody waits for its answer.
 func (c *CPU) Asked() bool { return c.m.epoch.Load() != c.seen }
