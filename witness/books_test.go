@@ -47,7 +47,7 @@ func counted(of func(b *books) bool) (n int) {
 func TestBooks_OfGoroutinesThatAreGoneAreThrownOut(t *testing.T) {
 	lv := NewLevel("level", 0)
 	var m Mutex
-	for range 20_000 {
+	for range 5_000 {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
