@@ -71,7 +71,7 @@ type Options struct {
 	Replay string
 
 	// Stress is how long a build without the tag sched tries its luck. 0 stands for
-	// 100 ms.
+	// 20 ms.
 	Stress time.Duration
 }
 
@@ -92,7 +92,7 @@ func (o Options) withDefaults() Options {
 		o.Steps = 10_000
 	}
 	if o.Stress <= 0 {
-		o.Stress = 100 * time.Millisecond
+		o.Stress = 20 * time.Millisecond
 	}
 	return o
 }
