@@ -111,8 +111,8 @@ func TestMutex_NobodyStarves(t *testing.T) {
 		m.Lock()
 		go func() {
 			m.Lock()
-			m.Unlock()
 			close(waited)
+			m.Unlock()
 		}()
 		synctest.Wait()
 		for n := 0; ; n++ {
