@@ -73,7 +73,7 @@
 // stays for long keeps what was deleted after it from being freed: that is memory, and
 // stops no lookup and no writer. One table has both address families, and prefixes are
 // what netip calls so: no masks with holes.
-// Sources: NetBSD route.c, rtbl.c, rtable(9).
+// Sources: NetBSD route.c, rtbl.c, route(4).
 //
 // This version keeps the table in bart's tries, copied where they change. It keeps no
 // metrics, timers and redirects, sends no messages, and knows interfaces by name only: a

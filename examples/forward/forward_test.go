@@ -154,7 +154,7 @@ func TestRun_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 		{"-unsafe everything", "either skip-perform or skip-psref"},
 		{"-unsafe=skip-psref -churn 0", "-churn must not be 0"},
 		{"-speed 3", "flag provided but not defined"},
-		{"-routes " + filepath.Join(dir, "none.txt"), "no such file"},
+		{"-routes " + filepath.Join(dir, "none.txt"), "none.txt"},
 		{"-routes " + bad, "bad.txt:4: netip.ParsePrefix"},
 		{"-routes " + empty, "not one prefix"},
 	} {
