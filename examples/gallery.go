@@ -5,6 +5,7 @@ import (
 	"github.com/softnet-go/softnet/examples/internal/lesson"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
+	publishedorders "github.com/softnet-go/softnet/examples/published-orders"
 	softnetdeadlock "github.com/softnet-go/softnet/examples/softnet-deadlock"
 )
 
@@ -15,6 +16,7 @@ var gallery = lesson.Gallery{
 		pserializewindow.Lesson,
 		psrefhold.Lesson,
 		softnetdeadlock.Lesson,
+		publishedorders.Lesson,
 	},
 	Programs: []lesson.Program{
 		forward.Program,

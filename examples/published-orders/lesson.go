@@ -1,0 +1,14 @@
+package publishedorders
+
+import "github.com/softnet-go/softnet/examples/internal/lesson"
+
+// Lesson is this folder on the list of the gallery.
+var Lesson = lesson.Lesson{
+	Name:     "published-orders",
+	Title:    "protocols of a routing table, their steps in the order that was published",
+	Breaks:   "a deadlock, a torn read and two uses after free, each in one schedule of thousands",
+	Fixes:    "the same steps in another order, and every schedule explored",
+	Packages: []string{"stacktest/sched"},
+	Wrong:    wrong,
+	Right:    right,
+}
