@@ -122,10 +122,27 @@ func TestMisuse(t *testing.T) {
 	require.Equal(t, "lwp: softint 2 (s) is no online softint and cannot go offline", caught(t, s.Offline).Text)
 	l.Checkpoint() // a thread may, and nothing happens
 	s.Checkpoint() // so may a softint that is offline
-	require.False(t, l.InSoftint() || s.InSoftint(), "nor does it bring them online")
 	l.Unbind()
 	require.Equal(t, "lwp: thread 1 is unbound already", caught(t, l.Unbind).Text)
 	s.Unbind()
+}
+
+// A checkpoint is no promise to pass another: only who is online is waited for.
+func TestCheckpoint_OfWhoIsNotOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := lwp.NewDomain()
+		psz := pserialize.New(d)
+		thread, worker, w := d.Bind(), d.BindSoftint("worker"), d.Bind()
+		worker.Offline()
+		for range 2 { // the second time somebody has asked since
+			thread.Checkpoint()
+			worker.Checkpoint()
+			require.NoError(t, psz.Perform(context.Background(), w))
+		}
+		worker.Unbind()
+		thread.Unbind()
+		w.Unbind()
+	})
 }
 
 // A worker that is offline is as a thread: what it looks at and holds is waited for, and
