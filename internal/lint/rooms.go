@@ -23,15 +23,16 @@ var floors = [][]string{
 // beside stands beside the house: the users' kit, the lessons, the tools that attack us.
 // Each may import every room, and what is listed. A name ending in /... is a whole tree.
 var beside = map[string][]string{
-	"internal/event":      {},
-	"stacktest/sched":     {"internal/event"},
-	"stacktest":           {"internal/event", "stacktest/sched"},
-	"internal/torture":    {"internal/event", "stacktest"},
-	"internal/mutants":    {},
-	"internal/modelcheck": {},
-	"internal/lint":       {},
-	"internal/litmus":     {},
-	"examples/...":        {"internal/event", "stacktest", "stacktest/sched", "examples/..."},
+	"internal/event":        {},
+	"stacktest/sched":       {"internal/event"},
+	"stacktest":             {"internal/event", "stacktest/sched"},
+	"internal/torture":      {"internal/event", "stacktest"},
+	"internal/mutants":      {},
+	"internal/modelcheck":   {},
+	"internal/verification": {"stacktest/sched"},
+	"internal/lint":         {},
+	"internal/litmus":       {},
+	"examples/...":          {"internal/event", "stacktest", "stacktest/sched", "examples/..."},
 }
 
 // allowed is what the root go.mod may require, and who may import it.
