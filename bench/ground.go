@@ -87,16 +87,16 @@ func waits() []row {
 		}
 		looking = against("", func() load {
 			st := newStack(1, thread)
-			return load{st.perform, st.look}
+			return load{st.performAgainst, st.look}
 		})
 		rw        = on(1, "sync.RWMutex Lock+Unlock", func() body { return newPeers().writeLock })
 		rwLooking = against("sync.RWMutex Lock+Unlock", func() load {
 			p := newPeers()
-			return load{p.writeLock, p.look}
+			return load{p.writeLockAgainst, p.look}
 		})
 		rbLooking = against("xsync.RBMutex Lock+Unlock", func() load {
 			p := newPeers()
-			return load{p.biasedWriteLock, p.biasedLook}
+			return load{p.biasedWriteLockAgainst, p.biasedLook}
 		})
 	)
 	const micro = time.Microsecond
@@ -105,7 +105,7 @@ func waits() []row {
 		{"Perform, 64 softints offline", on(1, "", perform(offline)), []line{under(micro), beside(rw)}},
 		{"Perform, a softint passing checkpoints on the other core", checking(1), []line{under(micro)}},
 		{"Perform, 64 softints passing checkpoints on the other core", checking(64), []line{under(micro)}},
-		{"Perform, 10 µs sections back to back on the other core", looking, []line{under(2*aWhile + 2*micro), beside(rwLooking), beside(rbLooking)}},
+		{"Perform, meeting a section of 10 µs on the other core", looking, []line{under(2*aWhile + 2*micro), beside(rwLooking), beside(rbLooking)}},
 		{"Destroy, 64 LWPs, none holding", on(1, "", destroy(64)), []line{under(2 * micro), beside(scan(64))}},
 		{"Destroy, 4096 LWPs, none holding", on(1, "", destroy(4096)), []line{under(100 * micro), beside(scan(4096))}},
 	}

@@ -43,6 +43,7 @@ type stack struct {
 	local  *lwp.Local[int]
 	ls     []*lwp.LWP
 	waiter *lwp.LWP
+	guest
 }
 
 func newStack(n int, bind binding) *stack {
@@ -165,28 +166,42 @@ func (st *stack) count(id, n int) {
 	}
 }
 
-// check passes every softint's checkpoint in turn.
-func (st *stack) check(stop *atomic.Bool) {
-	for !stop.Load() {
-		for _, l := range st.ls {
-			l.Checkpoint()
-		}
+// check passes every softint's checkpoint once.
+func (st *stack) check() {
+	for _, l := range st.ls {
+		l.Checkpoint()
 	}
 }
 
-// aWhile is how long the sections last that a writer finds on the other core.
+// performAgainst waits for sections that have begun.
+func (st *stack) performAgainst(_, n int) {
+	for range n {
+		st.meet()
+		must(st.psz.Perform(context.Background(), st.waiter))
+	}
+}
+
+func (st *stack) look() {
+	s := st.psz.ReadEnter(st.ls[0])
+	st.stay()
+	s.Exit()
+}
+
+// A guest stays inside something for a while, and a host who wants it out meets it there.
+type guest struct{ inside atomic.Bool }
+
+// aWhile is how long a guest stays.
 const aWhile = 10 * time.Microsecond
 
-func lookAWhile() {
+func (g *guest) stay() {
+	g.inside.Store(true)
 	for start := time.Now(); time.Since(start) < aWhile; {
 	}
+	g.inside.Store(false)
 }
 
-func (st *stack) look(stop *atomic.Bool) {
-	for !stop.Load() {
-		s := st.psz.ReadEnter(st.ls[0])
-		lookAWhile()
-		s.Exit()
+func (g *guest) meet() {
+	for !g.inside.Load() {
 	}
 }
 

@@ -15,6 +15,7 @@ type peers struct {
 	rb      *xsync.RBMutex
 	counter *slot
 	pool    sync.Pool
+	guest
 }
 
 func newPeers() *peers {
@@ -70,27 +71,32 @@ func (p *peers) writeLock(_, n int) {
 	}
 }
 
-func (p *peers) biasedWriteLock(_, n int) {
+func (p *peers) writeLockAgainst(_, n int) {
 	for range n {
+		p.meet()
+		p.rw.Lock()
+		p.rw.Unlock()
+	}
+}
+
+func (p *peers) look() {
+	p.rw.RLock()
+	p.stay()
+	p.rw.RUnlock()
+}
+
+func (p *peers) biasedWriteLockAgainst(_, n int) {
+	for range n {
+		p.meet()
 		p.rb.Lock()
 		p.rb.Unlock()
 	}
 }
 
-func (p *peers) look(stop *atomic.Bool) {
-	for !stop.Load() {
-		p.rw.RLock()
-		lookAWhile()
-		p.rw.RUnlock()
-	}
-}
-
-func (p *peers) biasedLook(stop *atomic.Bool) {
-	for !stop.Load() {
-		t := p.rb.RLock()
-		lookAWhile()
-		p.rb.RUnlock(t)
-	}
+func (p *peers) biasedLook() {
+	t := p.rb.RLock()
+	p.stay()
+	p.rb.RUnlock(t)
 }
 
 func (p *peers) getPut(_, n int) {

@@ -20,7 +20,7 @@ type probe struct {
 	value func() float64 // measured without a clock, instead of all the above
 	unit  string         // of the figure; ns if it is a time
 
-	n int // how many operations fill a window; found in the first round
+	n int // how many operations fill a window; 0 until that is known
 }
 
 // A body does n operations as goroutine id, which is less than the probe's cores.
@@ -29,7 +29,7 @@ type body func(id, n int)
 // A load is what a probe runs.
 type load struct {
 	body   body
-	beside func(stop *atomic.Bool) // if set, keeps another core busy until told to stop
+	beside func() // if set, keeps another core busy, again and again
 }
 
 // on returns a probe that cores goroutines run.
@@ -85,16 +85,8 @@ func (p *probe) measure(e effort) float64 {
 	runtime.GC() // what others left behind
 	w := p.start()
 	if w.beside != nil {
-		var stop atomic.Bool
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			w.beside(&stop)
-		}()
-		defer func() {
-			stop.Store(true)
-			<-ended
-		}()
+		defer again(w.beside)()
+		p.n = 0 // how long one has to wait is seldom the same twice
 	}
 	if p.n == 0 {
 		p.n = fill(e.window, func(n int) time.Duration { return w.once(p.cores, n) })
@@ -103,6 +95,25 @@ func (p *probe) measure(e effort) float64 {
 	run() // warms up
 	// Core time: cores times as long, for cores times as many operations.
 	return undisturbed(e, p.busy, readUsage, run) / float64(p.n)
+}
+
+// again runs f in a goroutine until stop is called. When it returns, f has run once.
+func again(f func()) (stop func()) {
+	var stopping atomic.Bool
+	first, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		f()
+		close(first)
+		for !stopping.Load() {
+			f()
+		}
+	}()
+	<-first
+	return func() {
+		stopping.Store(true)
+		<-ended
+	}
 }
 
 // once lets cores goroutines do n operations each, and returns how long that took.
