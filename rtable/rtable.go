@@ -55,6 +55,7 @@ type stats struct {
 	batches, retry uatomic.Uint64
 }
 
+// rtLock is the class of every table's mu.
 var rtLock = witness.NewClass("rt_lock")
 
 // New returns an empty table for the LWPs of a domain. [Table.Close] ends it.

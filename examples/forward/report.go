@@ -121,7 +121,7 @@ func (rep *report) text(w io.Writer) {
 	if rep.Interrupted {
 		fmt.Fprint(w, " until interrupted")
 	}
-	fmt.Fprintf(w, ", %d threads and %d softints, seed %d", rep.Threads, rep.Softints, rep.Seed)
+	fmt.Fprintf(w, ", %s and %s, seed %d", several(rep.Threads, "thread"), several(rep.Softints, "softint"), rep.Seed)
 	if rep.Unsafe != "" {
 		fmt.Fprintf(w, ", UNSAFE: %s", rep.Unsafe)
 	}
@@ -157,6 +157,14 @@ func (rep *report) text(w io.Writer) {
 	default:
 		fmt.Fprint(w, "\nHELD: every packet was sent or missed for a reason, and nothing was freed while it was used.\n")
 	}
+}
+
+// several writes "1 thread", "2 threads".
+func several(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(n) + " " + what
 }
 
 // seconds writes a time with three digits.
