@@ -234,7 +234,7 @@ func sample() *report {
 func TestReport_Text(t *testing.T) {
 	held := sample()
 	interrupted := sample()
-	interrupted.Interrupted, interrupted.Seconds = true, 1.23
+	interrupted.Interrupted, interrupted.Seconds, interrupted.Threads, interrupted.Softints = true, 1.23, 1, 0
 	caught := sample()
 	caught.Unsafe, caught.Violations, caught.FirstAfter = skipPsref, 1_234, 0.0468
 	caught.ByKind = map[string]uint64{entryFreed.String(): 1_200, gatewayFreed.String(): 34}
