@@ -64,8 +64,8 @@ wrongly and must be convicted.`,
 		name: "litmus", title: "Litmus",
 		command: "go test -v -run Litmus ./internal/litmus",
 		about: `What the proofs rest on: that shared words are sequentially consistent. Outcomes of the
-classical shapes on real cores, with how often each was seen. The forbidden one is not among
-them: the test fails if it is.`,
+classical shapes on real cores, what each thread loaded, and how often that was seen. The
+forbidden one is not among them: the test fails if it is.`,
 		run: litmus,
 	},
 }
