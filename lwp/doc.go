@@ -41,13 +41,13 @@
 // # Concurrency
 //
 // An LWP belongs to one goroutine at a time. It may be handed on like any plain memory,
-// with a channel or a lock in between; checked builds go on crediting its locks to the
-// goroutine that bound it. A Domain and a Local may be used by anyone. Nothing here
-// blocks. LWPs are recycled, and a Domain keeps as many as were ever in use at once.
+// with a channel or a lock in between. A Domain and a Local may be used by anyone. Nothing
+// here blocks. LWPs are recycled, and a Domain keeps as many as were ever in use at once.
 //
 // # Lock order
 //
-// Domain.mu and Local.mu are leaves. Two levels stand in the lock order for what one
+// Domain.mu and Local.mu are leaves, but that a Domain which grows holds its own over the
+// leaf of the list that waiters look at. Two levels stand in the lock order for what one
 // waits for: every softint of a domain, and every read section. Softints may not sleep;
 // inside a read section no lock may be taken that can be slept on.
 //

@@ -97,9 +97,9 @@ func answered(c *CPU, e uint64) bool {
 	return q == 0 || q >= e
 }
 
-// spins is how often a waiter yields before it parks: for about the microseconds that a
-// short section lasts, a fraction of what being woken costs.
-const spins = 64
+// spins is how often a waiter yields before it parks: for some twenty microseconds, which
+// a short section lasts and being woken costs.
+const spins = 200
 
 // Await returns once done is true, or ctx.Err() when ctx ends. Whoever makes done true
 // calls Wake afterwards, or has changed Quiet through Answer or Offline.

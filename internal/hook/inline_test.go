@@ -32,6 +32,10 @@ var inlined = map[string][]string{
 	"lwp":        {"(*LWP).Checkpoint", "(*LWP).InSoftint"},
 	"pserialize": {"(*Serializer).ReadEnter", "Section.Exit"},
 	"psref":      {"(*Ref).Release", "(*Ref).Held", "(*Target).Dying"},
+	"witness": {
+		"(*Mutex).Lock", "(*Mutex).Unlock", "(*RWMutex).Lock", "(*RWMutex).Unlock",
+		"(*Level).Enter", "(*Level).Exit",
+	},
 }
 
 // R10: in an ordinary build a shared word costs what it costs in sync/atomic, and the fast
