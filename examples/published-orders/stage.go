@@ -75,9 +75,12 @@ func (sc scene) play(r *event.Recorder) error {
 		all.Go(func() error { return p.plays(a) })
 	}
 	start := time.Now()
-	for i, vain := 0, 0; vain < len(actors) && ctx.Err() == nil; i++ {
+	for i, vain := 0, 0; vain < len(actors); i++ {
 		next := start.Add(time.Duration(i+1) * lesson.Step / 2)
 		time.Sleep(time.Until(next)) // by then all have ended, wait, or want a cue
+		if ctx.Err() != nil {
+			break
+		}
 		a := actors[i%len(actors)]
 		if i < len(sc.script) {
 			a = called(actors, sc.script[i:i+1])
