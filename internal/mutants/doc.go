@@ -11,13 +11,14 @@
 // The code is never touched: go test lays the changed files over it (-overlay). The tests
 // are the deterministic ones, in virtual time or under every schedule (-tags sched); what
 // finds a bug by luck, as the torture does, kills no mutant. First of all the unbroken code
-// has to pass the same tests.
+// has to pass the same tests. On two cores all of it takes some two minutes, and one once
+// the compiler's work is cached.
 //
 // # A mutant
 //
-// is a file in testdata. The first line says what is broken. Then come, as somebody would
-// type them, the tests that notice, which are run until one fails; and what is changed, as
-// hunks of a diff whose line numbers are left out. Anything else is for the reader.
+// is a file in testdata. The first line says what is broken. Then come the tests that
+// notice, as somebody would type them, to be run until one fails; and at the end what is
+// changed, as hunks of a diff without line numbers. Any other paragraph is for the reader.
 //
 //	Acquire does not look again after it has published the reference
 //
@@ -32,6 +33,9 @@
 // What a hunk takes away, with the lines around it, must be in the file exactly once: a
 // mutant that the code has moved away from is an error, not a kill. So is one that does
 // not compile, one whose tests do not exist, and one that runs into the timeout.
+//
+// Good mutants are small and look right: a step left out, two steps in the other order, one
+// step made two, a test that is not repeated, the first of many taken for all.
 //
 // A change that breaks no promise has a paragraph that begins with "equivalent:" and
 // argues why. If a test notices it all the same, the argument is wrong and that is an

@@ -68,7 +68,11 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			say("the unbroken code fails %v\n%s: %s", m.Tests[0], v.Test, v.Why)
 		}
 	})
-	if err != nil || !sound {
+	if err != nil {
+		say("%v", err)
+		return different
+	}
+	if !sound {
 		return misused
 	}
 	say("the unbroken code passes, %v", round(time.Since(start)))

@@ -82,51 +82,38 @@ var (
 // parse reads a mutant, as the package comment describes it.
 func parse(name, text string) (m mutant, err error) {
 	m.Name = name
-	var about []string // the lines of the argument, while we are in it
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	for i, line := range lines {
-		wrong := func(format string, args ...any) (mutant, error) {
-			return m, fmt.Errorf("line %d: %w", i+1, fmt.Errorf(format, args...))
+	header, patch, _ := strings.Cut(strings.ReplaceAll(text, "\r\n", "\n"), "\n@@ ")
+	reason, paragraphs, _ := strings.Cut(header, "\n\n")
+	if m.Reason = reason; reason == "" || strings.Contains(reason, "\n") {
+		return m, errors.New("the first line says what is broken, and an empty one follows")
+	}
+	for p := range strings.SplitSeq(paragraphs, "\n\n") {
+		if argument, ok := strings.CutPrefix(p, "equivalent: "); ok {
+			m.Equivalent = strings.Join(strings.Fields(argument), " ")
 		}
-		file, isHunk := strings.CutPrefix(line, "@@ ")
-		argument, isArgument := strings.CutPrefix(line, "equivalent: ")
-		switch {
-		case i == 0:
-			if m.Reason = line; line == "" || isHunk {
-				return wrong("does not say what is broken")
-			}
-		case isHunk:
-			m.hunks = append(m.hunks, hunk{file: file})
-		case len(m.hunks) > 0:
-			if err := m.hunks[len(m.hunks)-1].add(line); err != nil {
-				return wrong("%w", err)
-			}
-		case strings.HasPrefix(line, "go test"):
-			t, err := parseTests(line)
+		if !strings.HasPrefix(p, "go test") {
+			continue
+		}
+		for line := range strings.Lines(p) {
+			t, err := parseTests(strings.TrimSpace(line))
 			if err != nil {
-				return wrong("%w", err)
+				return m, err
 			}
 			m.Tests = append(m.Tests, t)
-		case isArgument:
-			about = []string{argument}
-		case line == "":
-			m.Equivalent += strings.Join(about, " ")
-			about = nil
-		case about != nil:
-			about = append(about, line)
 		}
 	}
-	m.Equivalent += strings.Join(about, " ")
 	if len(m.Tests) == 0 {
 		return m, errors.New("names no tests: go test -run NAME ./DIR")
 	}
-	if len(m.hunks) == 0 {
+	if patch == "" {
 		return m, errors.New("changes nothing: @@ FILE, and lines that begin with a blank, - or +")
 	}
-	for i := range m.hunks {
-		if err := m.hunks[i].check(); err != nil {
-			return m, fmt.Errorf("@@ %s: %w", m.hunks[i].file, err)
+	for p := range strings.SplitSeq(patch, "\n@@ ") {
+		h, err := parseHunk(p)
+		if err != nil {
+			return m, fmt.Errorf("@@ %s: %w", h.file, err)
 		}
+		m.hunks = append(m.hunks, h)
 	}
 	return m, nil
 }
@@ -190,39 +177,34 @@ func (t tests) exist() error {
 	return nil
 }
 
-// add adds a line of a diff. An empty one stands for an empty line of the file, as
-// editors take a blank at the end of a line away.
-func (h *hunk) add(line string) error {
-	if line == "" {
-		line = " "
+// parseHunk reads a file's name and the lines of a diff. Empty lines at the end separate it
+// from what follows; any other stands for an empty line of the file, since editors take a
+// blank at the end of a line away.
+func parseHunk(text string) (h hunk, err error) {
+	h.file, text, _ = strings.Cut(strings.TrimRight(text, "\n"), "\n")
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" {
+			line = " "
+		}
+		switch line[0] {
+		case ' ':
+			h.before += line[1:] + "\n"
+			h.after += line[1:] + "\n"
+		case '-':
+			h.before += line[1:] + "\n"
+		case '+':
+			h.after += line[1:] + "\n"
+		default:
+			return h, fmt.Errorf("%q begins with none of blank, - and +", line)
+		}
 	}
-	switch line[0] {
-	case ' ':
-		h.before += line[1:] + "\n"
-		h.after += line[1:] + "\n"
-	case '-':
-		h.before += line[1:] + "\n"
-	case '+':
-		h.after += line[1:] + "\n"
-	default:
-		return errors.New("begins with none of blank, - and +")
+	switch {
+	case h.before == h.after:
+		return h, errors.New("changes nothing")
+	case strings.TrimSpace(h.before) == "":
+		return h, errors.New("says nothing of what is there before")
 	}
-	return nil
-}
-
-// check looks at a hunk that is complete. Empty lines at its end only separate it from
-// the next.
-func (h *hunk) check() error {
-	for strings.HasSuffix(h.before, "\n\n") && strings.HasSuffix(h.after, "\n\n") {
-		h.before, h.after = h.before[:len(h.before)-1], h.after[:len(h.after)-1]
-	}
-	if h.before == h.after {
-		return errors.New("changes nothing")
-	}
-	if strings.TrimSpace(h.before) == "" {
-		return errors.New("says nothing of what is there before")
-	}
-	return nil
+	return h, nil
 }
 
 // apply makes m's overlay of the files as they are.
@@ -237,15 +219,28 @@ func (m *mutant) apply() error {
 			}
 			text = strings.ReplaceAll(string(b), "\r\n", "\n")
 		}
-		// Only whole lines: the newline before the first belongs to the match.
-		switch n := strings.Count("\n"+text, "\n"+h.before); n {
-		case 1:
-			m.overlay[h.file] = strings.Replace("\n"+text, "\n"+h.before, "\n"+h.after, 1)[1:]
+		switch at := places(text, h.before); len(at) {
 		case 0:
 			return fmt.Errorf("does not apply: %s has no lines\n%s", h.file, h.before)
+		case 1:
+			m.overlay[h.file] = text[:at[0]] + h.after + text[at[0]+len(h.before):]
 		default:
-			return fmt.Errorf("is ambiguous: %s has %d times the lines\n%s", h.file, n, h.before)
+			return fmt.Errorf("is ambiguous: %s has %d times the lines\n%s", h.file, len(at), h.before)
 		}
 	}
 	return nil
+}
+
+// places returns where in text the lines are.
+func places(text, lines string) (at []int) {
+	for i := 0; ; {
+		if strings.HasPrefix(text[i:], lines) {
+			at = append(at, i)
+		}
+		n := strings.IndexByte(text[i:], '\n')
+		if n < 0 {
+			return at
+		}
+		i += n + 1
+	}
 }

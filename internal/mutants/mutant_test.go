@@ -56,23 +56,26 @@ minds.
 
 func TestParse_SaysWhatIsWrong(t *testing.T) {
 	const (
+		head  = "broken\n\n"
 		tests = "go test -run TestA ./room\n"
-		patch = "@@ a.go\n-old\n+new\n"
+		patch = "\n@@ a.go\n-old\n+new\n"
 	)
 	for _, c := range []struct{ text, says string }{
-		{"", "line 1: does not say what is broken"},
-		{patch, "line 1: does not say what is broken"},
-		{"broken\n" + patch, "names no tests"},
-		{"broken\n" + tests, "changes nothing"},
-		{"broken\n" + tests + "@@ a.go\n old\n", "@@ a.go: changes nothing"},
-		{"broken\n" + tests + "@@ a.go\n-old\n+old\n", "@@ a.go: changes nothing"},
-		{"broken\n" + tests + "@@ a.go\n+new\n", "@@ a.go: says nothing of what is there before"},
-		{"broken\n" + tests + "@@ a.go\n\told\n", "line 4: begins with none of blank, - and +"},
-		{"broken\ngo test ./room\n" + patch, `line 2: "go test ./room" is not of the form`},
-		{"broken\ngo test -race -run TestA ./room\n" + patch, "is not of the form"},
-		{"broken\ngo test -run TestA|TestB ./room\n" + patch, "is not of the form"},
-		{"broken\ngo test -run Bench ./room\n" + patch, `line 2: "Bench" is no name of a test`},
-		{"broken\ngo test -run TestExplore_A ./room\n" + patch, "line 2: without -tags sched TestExplore_A depends on luck"},
+		{"", "the first line says what is broken"},
+		{patch, "the first line says what is broken"},
+		{"broken\n" + tests + patch, "and an empty one follows"},
+		{head + patch, "names no tests"},
+		{head + tests, "changes nothing"},
+		{head + tests + "\n@@ a.go\n old\n", "@@ a.go: changes nothing"},
+		{head + tests + "\n@@ a.go\n-old\n+old\n", "@@ a.go: changes nothing"},
+		{head + tests + "\n@@ a.go\n+new\n", "@@ a.go: says nothing of what is there before"},
+		{head + tests + "\n@@ a.go\n\told\n", `@@ a.go: "\told" begins with none of blank, - and +`},
+		{head + "go test ./room\n" + patch, `"go test ./room" is not of the form`},
+		{head + tests + "go test ./room\n" + patch, `"go test ./room" is not of the form`},
+		{head + "go test -race -run TestA ./room\n" + patch, "is not of the form"},
+		{head + "go test -run TestA|TestB ./room\n" + patch, "is not of the form"},
+		{head + "go test -run Bench ./room\n" + patch, `"Bench" is no name of a test`},
+		{head + "go test -run TestExplore_A ./room\n" + patch, "without -tags sched TestExplore_A depends on luck"},
 	} {
 		_, err := parse("name", c.text)
 		require.ErrorContains(t, err, c.says, "%q", c.text)
@@ -106,7 +109,7 @@ func TestLoad_WhatDoesNotApplyIsAnError(t *testing.T) {
 		return "broken\n\ngo test -run " + test + " ./a\n\n@@ a/a.go\n" + patch
 	}
 	write(t, map[string]string{
-		"a/a.go":           "one\ntwo\n\ntwo\n",
+		"a/a.go":           "one\ntwo\ntwo\n",
 		"a/a_test.go":      "package a\n\nfunc TestA(t *testing.T) {}\n",
 		"m/moved.mutant":   mutant("TestA", "-three\n"),
 		"m/part.mutant":    mutant("TestA", "-on\n"),
@@ -131,7 +134,7 @@ func TestLoad_WhatDoesNotApplyIsAnError(t *testing.T) {
 
 	ms, err = load("m", regexp.MustCompile("good"))
 	require.NoError(t, err, "only what is asked for")
-	require.Equal(t, "1\ntwo\n\ntwo\n", ms[0].overlay["a/a.go"])
+	require.Equal(t, "1\ntwo\ntwo\n", ms[0].overlay["a/a.go"])
 	_, err = load("m", regexp.MustCompile("better"))
 	require.ErrorContains(t, err, `no mutant in m has a name that matches "better"`)
 }
