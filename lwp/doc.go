@@ -64,10 +64,10 @@
 //
 // # Debugging
 //
-// Unbind, Offline and Online panic while the LWP holds a reference or is in a section; built with
-// -tags invariants, or -race, the panic names where each reference was taken. In such
-// builds a wait that lasts longer than [WithPatience] says names the LWP waited for to
-// the domain's logger.
+// Unbind, Offline and Online panic while the LWP holds a reference or is in a section;
+// built with -tags invariants, or -race, the panic names where each reference was taken.
+// In such builds a wait for a checkpoint, or for a section to end, that lasts longer than
+// [WithPatience] says names the LWP waited for to the domain's logger.
 //
 // # Testing
 //

@@ -129,6 +129,12 @@ func (p *Serializer) Perform(ctx context.Context, l *lwp.LWP) error {
 			Text: fmt.Sprintf("pserialize: %v calls Perform inside its own read section and would wait for itself", l),
 		})
 	}
+	if l.Domain() != p.dom {
+		panic(&witness.Violation{
+			Rule: "pserialize: wrong domain",
+			Text: fmt.Sprintf("pserialize: %v calls Perform of another domain", l),
+		})
+	}
 	if l.InSoftint() {
 		return fmt.Errorf("pserialize: Perform by %v: %w", l, lwp.ErrWouldSleep)
 	}

@@ -234,6 +234,11 @@ func TestMisuse(t *testing.T) {
 	})
 }
 
+func TestMisuse_AnotherDomain(t *testing.T) {
+	psz, stranger := pserialize.New(lwp.NewDomain()), lwp.NewDomain().Bind()
+	require.Equal(t, "pserialize: wrong domain", caught(t, func() { _ = psz.Perform(context.Background(), stranger) }).Rule)
+}
+
 func TestMisuse_CheckpointInsideASection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dom := lwp.NewDomain()

@@ -26,6 +26,14 @@ func (c *Class) cannotAcquire(l *lwp.LWP, r *Ref, t *Target) {
 }
 
 //go:noinline
+func (r *Ref) cannotHold(l *lwp.LWP) {
+	if l.CPU.Base == 0 {
+		panic(violation("unbound", "%v acquires %v after it was unbound", l, r.t))
+	}
+	panic(violation("wrong domain", "%v acquires %v, which is of another domain: whoever destroys it would not wait", l, r.t))
+}
+
+//go:noinline
 func (r *Ref) cannotRelease(l *lwp.LWP) {
 	switch {
 	case r.place == 0:
@@ -54,6 +62,8 @@ func (t *Target) cannotDestroy(l *lwp.LWP) {
 	switch {
 	case t.class == nil:
 		panic(violation("not initialised", "%v destroys %v", l, t))
+	case l.Domain() != t.class.dom:
+		panic(violation("wrong domain", "%v destroys %v, which is of another domain: it would wait for none of its holders", l, t))
 	case !l.CPU.Outside():
 		panic(violation("destroy inside a section", "%v destroys %v inside a read section and would wait for itself", l, t))
 	case t.Held(l):

@@ -149,6 +149,9 @@ func (r *Ref) index() uint32 { return uint32(r.place) - 2 }
 
 // note enters r into the books of a checked build, as taken by the caller's caller.
 func (r *Ref) note(l *lwp.LWP) {
+	if l.Domain() != r.t.class.dom || l.CPU.Base == 0 {
+		r.cannotHold(l)
+	}
 	if invariants.Enabled {
 		l.CPU.Remember(r.index(), r.t.String(), 2)
 	}
@@ -280,8 +283,10 @@ func (t *Target) Held(l *lwp.LWP) bool {
 	if t.class == nil {
 		return false
 	}
-	p := &l.CPU
-	return p.Holds(&t.life) || p.Refers(t.id)
+	if l.CPU.Softint {
+		return l.CPU.Holds(&t.life)
+	}
+	return l.CPU.Refers(t.id)
 }
 
 // Dying reports whether t is being destroyed or is dead: whether Acquire would fail.
@@ -299,7 +304,7 @@ func (t *Target) Dying() bool { return t.life.Dying.Load() != live }
 // new holders, and Destroy must be called again to learn that it is free.
 func (t *Target) Destroy(ctx context.Context, l *lwp.LWP) error {
 	c := t.class
-	if c == nil || !l.CPU.Outside() || t.Held(l) {
+	if c == nil || l.Domain() != c.dom || !l.CPU.Outside() || t.Held(l) {
 		t.cannotDestroy(l)
 	}
 	if l.InSoftint() {

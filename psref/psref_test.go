@@ -3,10 +3,12 @@ package psref_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -444,6 +446,43 @@ func TestMisuse_OfflineWhileHolding(t *testing.T) {
 	require.Equal(t, "lwp: softint 1 (test) may not go offline while it holds "+whatHeld("thing 1"), caught(t, l.Offline).Text)
 	r.Release(l)
 	l.Unbind()
+}
+
+// What an LWP gave back as a softint it does not hold as a thread, and does not keep from
+// the garbage collector.
+func TestHeld_ForgetsWhatTheWorkerGaveBack(t *testing.T) {
+	s := newStack()
+	x, y := s.thing(), s.thing()
+	gone := weak.Make(x)
+	var r psref.Ref
+	l := s.dom.BindSoftint("worker")
+	require.True(t, s.class.Acquire(l, &r, &x.target))
+	r.Release(l)
+	l.Unbind()
+	l = s.dom.Bind() // the same LWP, in the same place
+	require.True(t, s.class.Acquire(l, &r, &y.target))
+	require.False(t, x.target.Held(l))
+	require.NoError(t, x.target.Destroy(context.Background(), l))
+	r.Release(l)
+	x = nil
+	runtime.GC()
+	require.Nil(t, gone.Value())
+	l.Unbind()
+}
+
+// Whoever destroys a target waits for the LWPs of its domain only.
+func TestMisuse_AnotherDomain(t *testing.T) {
+	s, stranger := newStack(), lwp.NewDomain().Bind()
+	x := s.thing()
+	require.Equal(t, "psref: wrong domain", caught(t, func() { _ = x.target.Destroy(context.Background(), stranger) }).Rule)
+	if invariants.Enabled || witness.Enabled {
+		var r psref.Ref
+		require.Equal(t, "psref: wrong domain", caught(t, func() { s.class.Acquire(stranger, &r, &x.target) }).Rule)
+		l := s.dom.Bind()
+		l.Unbind()
+		var late psref.Ref
+		require.Equal(t, "psref: unbound", caught(t, func() { s.class.Acquire(l, &late, &x.target) }).Rule)
+	}
 }
 
 // Two that destroy the same target: the second is told who the first is.

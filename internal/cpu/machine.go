@@ -59,6 +59,9 @@ func (c *CPU) Online() {
 
 // Offline makes it a thread again. It is in no section and holds no reference.
 func (c *CPU) Offline() {
+	for ch := &c.Refs; ch != nil; ch = ch.Next() {
+		clear(ch.Lives[:]) // what was given back in LIFO order is still there
+	}
 	c.Softint, c.Depth, c.Top = false, 0, Spilled
 	c.Quiet.Store(0)
 	c.m.wakeParked()
