@@ -452,7 +452,9 @@ func TestMisuse_OfflineWhileHolding(t *testing.T) {
 // the garbage collector.
 func TestHeld_ForgetsWhatTheWorkerGaveBack(t *testing.T) {
 	s := newStack()
-	x, y := s.thing(), s.thing()
+	x, other := s.thing(), psref.NewClass(s.dom, "other")
+	var y psref.Target
+	other.Init(&y)
 	gone := weak.Make(x)
 	var r psref.Ref
 	l := s.dom.BindSoftint("worker")
@@ -460,7 +462,7 @@ func TestHeld_ForgetsWhatTheWorkerGaveBack(t *testing.T) {
 	r.Release(l)
 	l.Unbind()
 	l = s.dom.Bind() // the same LWP, in the same place
-	require.True(t, s.class.Acquire(l, &r, &y.target))
+	require.True(t, other.Acquire(l, &r, &y))
 	require.False(t, x.target.Held(l))
 	require.NoError(t, x.target.Destroy(context.Background(), l))
 	r.Release(l)
