@@ -163,3 +163,47 @@ func TestExplore_RWMutexReaderGivesUp(t *testing.T) {
 		})
 	})
 }
+
+// A reader that leaves while a writer waits finds that the writer has given up, and that
+// another reader has come.
+func TestExplore_RWMutexLeavesAWriterThatGaveUp(t *testing.T) {
+	explore(t, func(r *room, _ *witness.Mutex, rw *witness.RWMutex) {
+		var mu sched.Mutex
+		var cv sched.Cond
+		gaveUp, left := false, false
+		happen := func(what *bool) {
+			mu.Lock()
+			*what = true
+			cv.Broadcast()
+			mu.Unlock()
+		}
+		wait := func(ctx context.Context, what *bool) {
+			mu.Lock()
+			for !*what && cv.WaitContext(ctx, &mu) == nil {
+			}
+			mu.Unlock()
+		}
+		soon, cancelSoon := r.WithTimeout(r.Context(), 1)
+		later, cancelLater := r.WithTimeout(r.Context(), 2)
+		r.Go("first", func() {
+			rw.RLock()
+			wait(soon, &left) // until all the others wait
+			rw.RUnlock()
+			happen(&left)
+		})
+		r.Go("writer", func() {
+			if rw.LockContext(later) == nil {
+				r.write()
+				rw.Unlock()
+			}
+			happen(&gaveUp)
+		})
+		r.Go("second", func() {
+			wait(r.Context(), &gaveUp)
+			rw.RLock()
+			wait(r.Context(), &left)
+			rw.RUnlock()
+		})
+		r.After(func() { cancelSoon(); cancelLater() })
+	})
+}
