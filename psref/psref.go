@@ -11,6 +11,7 @@ import (
 	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/witness"
 )
 
@@ -24,6 +25,8 @@ type Class struct {
 
 	mu   hook.Mutex // leaf
 	free hook.Cond  // some target's Pending has become 0; guarded by mu
+	// letGo is told of the same, without a lock; immutable, may be nil
+	letGo func()
 
 	live uatomic.Int64 // targets between Init and the end of Destroy
 	stats
@@ -35,9 +38,21 @@ type stats struct {
 	longest   uatomic.Duration
 }
 
+// An Option changes what NewClass makes.
+type Option func(*Class)
+
+// WithLetGo sets what is called when the last holder of a target that is being destroyed
+// has let go of it: by that holder, so f must neither block nor take long. It is for who
+// destroys many at once, with [Class.Condemn], and sleeps on something else meanwhile.
+func WithLetGo(f func()) Option { return func(c *Class) { c.letGo = f } }
+
 // NewClass returns a class of targets for the LWPs of a domain (psref_class_create).
-func NewClass(dom *lwp.Domain, name string) *Class {
-	return &Class{dom: dom, name: name, held: witness.NewLevel("psref "+name, 0)}
+func NewClass(dom *lwp.Domain, name string, opts ...Option) *Class {
+	c := &Class{dom: dom, name: name, held: witness.NewLevel("psref "+name, 0)}
+	for _, o := range opts {
+		o(c)
+	}
+	return c
 }
 
 // Name returns the name the class was made with.
@@ -124,6 +139,31 @@ func (c *Class) Acquire(l *lwp.LWP, r *Ref, t *Target) bool {
 	return r.acquire(l, t)
 }
 
+// AcquireIn makes r refer to t, for the LWP whose section s is. The caller has found t in s,
+// and whoever destroys t takes it out of sight first and then waits for a grace period: so t
+// is alive, AcquireIn cannot fail, and a softint does not even look at t, which may be far
+// away from its cache. Otherwise it is as Acquire.
+func (c *Class) AcquireIn(s pserialize.Section, r *Ref, t *Target) {
+	l := s.LWP()
+	p := &l.CPU
+	if n := uint32(p.Top - 1); n < cpu.ChunkSlots && r.place == 0 && !checked {
+		p.Refs.Lives[n] = &t.life
+		p.Top++
+		r.t, r.place = t, p.Top
+		return
+	}
+	c.acquireIn(s, l, r, t)
+}
+
+func (c *Class) acquireIn(s pserialize.Section, l *lwp.LWP, r *Ref, t *Target) {
+	if checked && !s.In() {
+		panic(violation("found outside", "%v acquires %v, which it found in a read section that has ended", l, t))
+	}
+	if !c.Acquire(l, r, t) {
+		panic(violation("found dying", "%v found %v in a read section while it was being destroyed: its owner did not take it out of sight, or did not wait for a grace period", l, t))
+	}
+}
+
 // acquire is Acquire where places are short or in disorder.
 func (r *Ref) acquire(l *lwp.LWP, t *Target) bool {
 	p := &l.CPU
@@ -153,7 +193,7 @@ func (r *Ref) note(l *lwp.LWP) {
 		r.cannotHold(l)
 	}
 	if invariants.Enabled {
-		l.CPU.Remember(r.index(), r.t.String(), 2)
+		l.CPU.Remember(r.index(), r.t.String(), r.t.id, 2)
 	}
 	if witness.Enabled {
 		r.t.class.held.Enter(l.Books())
@@ -180,6 +220,9 @@ func (r *Ref) release(l *lwp.LWP) {
 		r.cannotRelease(l)
 	}
 	r.place = 0
+	if invariants.Enabled {
+		p.Forget(i)
+	}
 	if witness.Enabled {
 		r.t.class.held.Exit(l.Books())
 	}
@@ -254,6 +297,7 @@ type Target struct {
 const (
 	live = iota
 	draining
+	condemned // draining, and every holder has been found
 	dead
 )
 
@@ -304,15 +348,8 @@ func (t *Target) Dying() bool { return t.life.Dying.Load() != live }
 // new holders, and Destroy must be called again to learn that it is free.
 func (t *Target) Destroy(ctx context.Context, l *lwp.LWP) error {
 	c := t.class
-	if c == nil || l.Domain() != c.dom || !l.CPU.Outside() || t.Held(l) {
-		t.cannotDestroy(l)
-	}
-	if l.InSoftint() {
-		return fmt.Errorf("psref: Destroy of %v by %v: %w", t, l, lwp.ErrWouldSleep)
-	}
-	if witness.Enabled {
-		c.held.WillWait(l.Books())
-		c.dom.SoftintLevel().WillWait(l.Books())
+	if err := t.mayDestroy(l); err != nil {
+		return err
 	}
 	start := time.Now()
 	c.mu.Lock()
@@ -335,31 +372,48 @@ func (t *Target) Destroy(ctx context.Context, l *lwp.LWP) error {
 	if err != nil {
 		return err
 	}
+	c.buried(waited, time.Since(start))
+	return nil
+}
+
+// mayDestroy checks what Destroy's page asks of its caller.
+func (t *Target) mayDestroy(l *lwp.LWP) error {
+	c := t.class
+	if c == nil || l.Domain() != c.dom || !l.CPU.Outside() || t.Held(l) {
+		t.cannotDestroy(l)
+	}
+	if l.InSoftint() {
+		return fmt.Errorf("psref: Destroy of %v by %v: %w", t, l, lwp.ErrWouldSleep)
+	}
+	if witness.Enabled {
+		c.held.WillWait(l.Books())
+		c.dom.SoftintLevel().WillWait(l.Books())
+	}
+	return nil
+}
+
+// buried counts a target that is dead.
+func (c *Class) buried(waited bool, after time.Duration) {
 	c.live.Dec()
 	c.destroyed.Inc()
 	if waited {
 		c.waited.Inc()
 	}
-	if d := time.Since(start); d > c.longest.Load() {
-		c.longest.Store(d) // two at once may lose the longer: it is a statistic
+	if after > c.longest.Load() {
+		c.longest.Store(after) // two at once may lose the longer: it is a statistic
 	}
-	return nil
 }
 
 // drain finds every holder of t, each of which then owes one decrement of Pending, and
 // waits for the last. It may be repeated after ctx has ended it: holders found before
 // are marked and are not counted again.
 func (t *Target) drain(ctx context.Context) (waited bool, err error) {
-	c, m := t.class, t.class.dom.Machine()
+	c := t.class
 	t.life.Pending.Add(1) // ours, while we look: it cannot reach 0 before we are done
-	for _, p := range m.All() {
-		for ch := &p.Refs; ch != nil; ch = ch.Next() {
-			for i := range ch.Slots {
-				t.find(&ch.Slots[i])
-			}
-		}
+	for s := range c.slots {
+		t.find(s)
 	}
-	err = m.Rendezvous(ctx) // each softint counts what it holds
+	err = c.dom.Machine().Rendezvous(ctx) // each softint counts what it holds
 	if t.life.Pending.Add(-1) == 0 || err != nil {
 		return false, err
 	}
@@ -400,6 +454,22 @@ func (t *Target) settle() {
 		c.mu.Lock()
 		c.free.Broadcast()
 		c.mu.Unlock()
+		if c.letGo != nil {
+			c.letGo()
+		}
+	}
+}
+
+// slots yields every slot of every thread.
+func (c *Class) slots(yield func(*hook.Uint64) bool) {
+	for _, p := range c.dom.Machine().All() {
+		for ch := &p.Refs; ch != nil; ch = ch.Next() {
+			for i := range ch.Slots {
+				if !yield(&ch.Slots[i]) {
+					return
+				}
+			}
+		}
 	}
 }
 

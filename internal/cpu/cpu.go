@@ -3,6 +3,8 @@ package cpu
 import (
 	"math/bits"
 
+	uatomic "go.uber.org/atomic"
+
 	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/internal/invariants"
 )
@@ -53,10 +55,12 @@ type Chunk struct {
 	Slots [ChunkSlots]hook.Uint64
 	next  hook.Pointer[Chunk]
 
-	Lives   [ChunkSlots]*Life    // softint: what each place refers to, if it is used
-	used    uint32               // a bit for each place held, unless they are a stack
-	counted uint32               // softint: those that owe their target one decrement
-	sites   *[ChunkSlots]Holding // checked builds: where each was taken
+	Lives   [ChunkSlots]*Life // softint: what each place refers to, if it is used
+	used    uint32            // a bit for each place held, unless they are a stack
+	counted uint32            // softint: those that owe their target one decrement
+	// sites is what checked builds remember of each place: written by the owner, read by
+	// whoever reports a leak.
+	sites uatomic.Pointer[[ChunkSlots]uatomic.Pointer[Holding]]
 }
 
 // Life is the part of a target that its holders and its destroyer share.
@@ -72,6 +76,7 @@ type Life struct {
 // Holding is what a checked build remembers of a reference.
 type Holding struct {
 	What string
+	Of   uint64 // which target, by its id; 0 once it has been given back
 	Site invariants.Site
 }
 
@@ -241,12 +246,22 @@ func (c *CPU) Idle() bool {
 
 // Remember notes in checked builds what reference i is and where it was taken, skip
 // frames above the caller; Forget undoes it.
-func (c *CPU) Remember(i uint32, what string, skip int) {
+func (c *CPU) Remember(i uint32, what string, of uint64, skip int) {
 	ch, i := c.Chunk(i)
-	if ch.sites == nil {
-		ch.sites = new([ChunkSlots]Holding)
+	sites := ch.sites.Load()
+	if sites == nil {
+		sites = new([ChunkSlots]uatomic.Pointer[Holding])
+		ch.sites.Store(sites)
 	}
-	ch.sites[i] = Holding{what, invariants.Here(skip + 1)}
+	sites[i].Store(&Holding{what, of, invariants.Here(skip + 1)})
+}
+
+// Forget notes in checked builds that reference i has been given back.
+func (c *CPU) Forget(i uint32) {
+	ch, i := c.Chunk(i)
+	if h := ch.Site(i); h != nil {
+		ch.sites.Load()[i].Store(&Holding{What: h.What, Site: h.Site})
+	}
 }
 
 // Holdings lists what the owner holds, as far as the build remembers.
@@ -257,8 +272,8 @@ func (c *CPU) Holdings() (hs []Holding) {
 				continue
 			}
 			h := Holding{What: "a reference"}
-			if ch.sites != nil {
-				h = ch.sites[i]
+			if site := ch.Site(i); site != nil {
+				h = *site
 			}
 			hs = append(hs, h)
 		}
@@ -296,8 +311,8 @@ func (c *CPU) MarkWaited(w uint64) bool {
 
 // Site returns what a checked build remembers of place i, or nil.
 func (ch *Chunk) Site(i uint32) *Holding {
-	if ch.sites == nil {
-		return nil
+	if sites := ch.sites.Load(); sites != nil {
+		return sites[i].Load()
 	}
-	return &ch.sites[i]
+	return nil
 }

@@ -142,6 +142,22 @@ func (m *Machine) Await(ctx context.Context, what string, who *CPU, done func() 
 	return nil
 }
 
+// HoldersOf lists the references to a target, as far as a checked build remembers them: in
+// others it returns none. It may be called by anyone; what is taken or given back meanwhile
+// may be in the list or not.
+func (m *Machine) HoldersOf(id uint64) (hs []Holding) {
+	for _, c := range m.All() {
+		for ch := &c.Refs; ch != nil; ch = ch.Next() {
+			for i := range uint32(ChunkSlots) {
+				if h := ch.Site(i); h != nil && h.Of == id {
+					hs = append(hs, *h)
+				}
+			}
+		}
+	}
+	return hs
+}
+
 // Wake wakes every waiter, to look again at what it waits for.
 func (m *Machine) Wake() {
 	m.mu.Lock()

@@ -17,25 +17,38 @@ const (
 	head     = 10 // words of a chunk before its runs
 )
 
-// A Table is the FIB of one address family. The zero Table matches nothing. Lookups may
+// A Table maps the addresses of both families. The zero Table matches nothing. Lookups may
 // run at any time, inside a read section that [Table.Free]'s grace periods wait for;
 // everything else is the writer's, of whom there is one at a time.
 type Table struct {
 	cur hook.Pointer[view]
 
 	// The writer's own:
+	next   *view                    // what changes go to until Commit; nil: they are seen at once
 	used   int                      // words of the arena that have been given out
 	idle   int                      // of those, how many are free again
 	free   [head + 256 + 1][]uint32 // places of free chunks, by size
-	dead   []span                   // replaced since the last call of Dead
+	spare  []*root                  // that nobody reads any more
+	dead   Dead                     // replaced since the last call of Dead
 	arenas int                      // how often everything has moved to another arena
 }
 
-// A view is a root and the arena its entries point into. They are replaced together.
+// A view is the roots and the arena their entries point into. They are replaced together.
 type view struct {
-	root  []hook.Uint32
+	roots [2]*root // IPv4, IPv6
 	arena []uint32
 }
+
+// A root has an entry for each value of an address's first bits.
+type root [1 << rootBits]hook.Uint32
+
+// none is the root of a family that no prefix was ever given for. Nobody writes to it.
+var none root
+
+const (
+	four = iota
+	six
+)
 
 type span struct{ place, size uint32 }
 
@@ -45,7 +58,7 @@ func (t *Table) Lookup4(a uint32) uint32 {
 	if v == nil {
 		return 0
 	}
-	e := v.root[a>>16].Load()
+	e := v.roots[four][a>>16].Load()
 	if e&kid != 0 {
 		if e = step(v.arena, e, a>>8&255); e&kid != 0 {
 			e = step(v.arena, e, a&255)
@@ -60,7 +73,7 @@ func (t *Table) Lookup6(hi, lo uint64) uint32 {
 	if v == nil {
 		return 0
 	}
-	e := v.root[hi>>48].Load()
+	e := v.roots[six][hi>>48].Load()
 	for w, level := hi<<16, 0; e&kid != 0; level++ {
 		e = step(v.arena, e, uint32(w>>56))
 		if w <<= 8; level == 5 {
@@ -70,7 +83,7 @@ func (t *Table) Lookup6(hi, lo uint64) uint32 {
 	return e
 }
 
-// Lookup returns the value of an address of the table's family.
+// Lookup returns the value of an address.
 func (t *Table) Lookup(a netip.Addr) uint32 {
 	if a.Is4() {
 		return t.Lookup4(Word4(a))
@@ -100,8 +113,9 @@ func (t *Table) Burst4(a *[Burst]uint32, out *[Burst]uint32) {
 		*out = [Burst]uint32{}
 		return
 	}
+	r := v.roots[four]
 	for i, a := range a {
-		out[i] = v.root[a>>16].Load()
+		out[i] = r[a>>16].Load()
 	}
 	for shift := 8; shift >= 0; shift -= 8 {
 		for i, a := range a {
@@ -119,9 +133,9 @@ func (t *Table) Burst6(a *[Burst][2]uint64, out *[Burst]uint32) {
 		*out = [Burst]uint32{}
 		return
 	}
-	more := uint32(0)
+	r, more := v.roots[six], uint32(0)
 	for i := range a {
-		out[i] = v.root[a[i][0]>>48].Load()
+		out[i] = r[a[i][0]>>48].Load()
 		more |= out[i]
 	}
 	for octet := 2; more&kid != 0; octet++ {
@@ -146,7 +160,7 @@ func step(arena []uint32, e, o uint32) uint32 {
 
 // Stats says how big the table is, in words of 4 bytes.
 type Stats struct {
-	Root  int // of the direct root
+	Roots int // of the direct roots
 	Used  int // of the arena, by chunks that can be reached or may still be read
 	Arena int // of the arena, whatever is in it
 	Moves int // how often everything has moved to a denser arena
@@ -158,5 +172,11 @@ func (t *Table) Stats() Stats {
 	if v == nil {
 		return Stats{}
 	}
-	return Stats{Root: len(v.root), Used: t.used - t.idle, Arena: len(v.arena), Moves: t.arenas}
+	s := Stats{Used: t.used - t.idle, Arena: len(v.arena), Moves: t.arenas}
+	for _, r := range v.roots {
+		if r != &none {
+			s.Roots += len(r)
+		}
+	}
+	return s
 }

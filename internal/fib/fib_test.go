@@ -50,12 +50,10 @@ func (r *rib) delete(p netip.Prefix) {
 }
 
 func (r *rib) load(ps []netip.Prefix) {
-	vs := make([]uint32, len(ps))
-	for i, p := range ps {
-		vs[i] = r.value(p)
-		r.bart.Insert(p, vs[i])
+	for _, p := range ps {
+		r.bart.Insert(p, r.value(p))
 	}
-	r.fib.Load(ps, func(i int) uint32 { return vs[i] })
+	r.fib.Load(r.bart.AllSorted())
 }
 
 func (r *rib) agree(t require.TestingT, as ...netip.Addr) {
@@ -116,6 +114,8 @@ func TestTable_EmptyMatchesNothing(t *testing.T) {
 	require.Zero(t, out6)
 	require.Zero(t, x.Stats())
 	x.Replace(netip.MustParsePrefix("0.0.0.0/0"), 1, 2)
+	x.Load(func(func(netip.Prefix, uint32) bool) {})
+	require.Zero(t, x.Lookup(netip.MustParseAddr("2001:db8::1")))
 	require.Zero(t, x.Lookup(netip.MustParseAddr("192.0.2.1")))
 }
 
@@ -178,6 +178,45 @@ func TestTable_DefaultRoute(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Of a batch nothing is seen before it is committed, and then all of it; it may outgrow the
+// arena meanwhile, and both families may change in it.
+func TestCommit_ABatchIsSeenAsAWhole(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	r := newRIB()
+	var ps []netip.Prefix
+	before := map[netip.Addr]uint32{}
+	for round := range 60 {
+		r.fib.Begin()
+		for range 1 + rng.IntN(40) {
+			if p := random(rng, rng.IntN(2) == 0); rng.IntN(3) > 0 || len(ps) == 0 {
+				r.insert(p)
+				ps = append(ps, p)
+			} else {
+				r.delete(ps[rng.IntN(len(ps))])
+			}
+		}
+		for a, v := range before {
+			require.Equal(t, v, r.fib.Lookup(a), "%v is answered from a batch that is not committed", a)
+		}
+		r.fib.Commit()
+		for _, p := range ps {
+			r.agree(t, edges(p)...)
+			for _, a := range edges(p) {
+				before[a] = r.fib.Lookup(a)
+			}
+		}
+		if round%3 == 0 {
+			r.fib.Free(r.fib.Dead())
+		}
+		if round%20 == 19 {
+			r.fib.Load(r.bart.AllSorted())
+			for _, p := range ps {
+				r.agree(t, edges(p)...)
+			}
+		}
+	}
 }
 
 func TestLoad_AgreesWithBart(t *testing.T) {

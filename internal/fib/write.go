@@ -1,12 +1,8 @@
 package fib
 
 import (
-	"cmp"
 	"encoding/binary"
 	"net/netip"
-	"slices"
-
-	"github.com/softnet-go/softnet/internal/hook"
 )
 
 // A change is what becomes of the addresses of one prefix.
@@ -38,23 +34,88 @@ func (t *Table) Replace(p netip.Prefix, old, new uint32) {
 	})
 }
 
-// change publishes a change, root entry by root entry.
+// change makes a change, root entry by root entry.
 func (t *Table) change(p netip.Prefix, becomes func(uint32) uint32) {
-	if t.cur.Load() == nil {
-		t.cur.Store(&view{make([]hook.Uint32, 1<<rootBits), make([]uint32, 1<<10)})
-	}
 	c := &change{bits: p.Bits(), becomes: becomes}
 	copy(c.octets[:], p.Addr().AsSlice())
 	first, n := int(binary.BigEndian.Uint16(c.octets[:])), 1
 	if c.bits < rootBits {
 		n = 1 << (rootBits - c.bits)
 	}
+	f := family(p)
 	for i := first; i < first+n; i++ {
-		old := t.cur.Load().root[i].Load()
+		old := t.view().roots[f][i].Load()
 		if e := t.apply(old, rootBits/8, c); e != old {
-			t.cur.Load().root[i].Store(e) // apply may have moved to a larger arena
+			t.root(f)[i].Store(e)
 		}
 	}
+}
+
+func family(p netip.Prefix) int {
+	if p.Addr().Is4() {
+		return four
+	}
+	return six
+}
+
+// view returns what the writer changes.
+func (t *Table) view() *view {
+	if t.next != nil {
+		return t.next
+	}
+	v := t.cur.Load()
+	if v == nil {
+		v = &view{[2]*root{&none, &none}, make([]uint32, 1<<10)}
+		t.cur.Store(v)
+	}
+	return v
+}
+
+// root returns the root of a family to store to. That of a batch is its own, and nobody's
+// is none.
+func (t *Table) root(f int) *root {
+	v := t.view()
+	was := t.cur.Load()
+	switch r := v.roots[f]; {
+	case v == was && r == &none:
+		v = &view{was.roots, was.arena}
+		v.roots[f] = new(root)
+		t.cur.Store(v)
+	case v != was && was != nil && r == was.roots[f]:
+		v.roots[f] = t.clone(r)
+	}
+	return v.roots[f]
+}
+
+// clone returns a root that begins as r is.
+func (t *Table) clone(r *root) *root {
+	var c *root
+	if n := len(t.spare); n > 0 {
+		c = t.spare[n-1]
+		t.spare = t.spare[:n-1]
+	} else {
+		c = new(root)
+	}
+	copy(c[:], r[:]) // only the writer stores to r, and nobody reads c yet
+	return c
+}
+
+// Begin keeps the changes that follow from being seen until [Table.Commit].
+func (t *Table) Begin() {
+	v := t.view()
+	t.next = &view{v.roots, v.arena}
+}
+
+// Commit lets every change since [Table.Begin] be seen at once.
+func (t *Table) Commit() {
+	was, now := t.cur.Load(), t.next
+	t.next = nil
+	for f, r := range was.roots {
+		if r != now.roots[f] && r != &none {
+			t.dead.roots = append(t.dead.roots, r)
+		}
+	}
+	t.cur.Store(now)
 }
 
 // apply returns what entry e becomes, which the octets before d lead to. It leaves e's
@@ -81,7 +142,7 @@ func (t *Table) apply(e uint32, d int, c *change) uint32 {
 		return e
 	}
 	if e&kid != 0 {
-		t.dead = append(t.dead, span{e &^ kid, size})
+		t.dead.spans = append(t.dead.spans, span{e &^ kid, size})
 	}
 	return t.pack(&all)
 }
@@ -95,7 +156,7 @@ func (t *Table) unpack(e uint32, all *[256]uint32) (size uint32) {
 		}
 		return 0
 	}
-	c := t.cur.Load().arena[e&^kid:]
+	c := t.view().arena[e&^kid:]
 	run := head - 1
 	for i := range all {
 		run += int(c[i>>5] >> (i & 31) & 1)
@@ -107,26 +168,38 @@ func (t *Table) unpack(e uint32, all *[256]uint32) (size uint32) {
 // pack returns an entry that says all: a leaf if they are all one, else a new chunk.
 func (t *Table) pack(all *[256]uint32) uint32 {
 	var c [head + 256]uint32
-	runs := uint32(0)
-	for i, e := range all {
-		if i == 0 || e != all[i-1] {
-			c[i>>5] |= 1 << (i & 31)
-			c[head+runs] = e
-			runs++
-		}
-		if word := i>>5 + 1; i&31 == 31 && word < 8 {
-			c[8+word>>2] |= runs << (word & 3 * 8)
-		}
-	}
-	if runs == 1 && all[0]&kid == 0 {
+	n, leaf := encode(all, &c)
+	if leaf {
 		return all[0]
 	}
-	return kid | t.put(c[:head+runs])
+	return kid | t.put(c[:n])
+}
+
+// encode makes c the chunk that says all, and returns how many words it has; leaf is whether
+// none is needed.
+func encode(all *[256]uint32, c *[head + 256]uint32) (n uint32, leaf bool) {
+	runs, before := uint32(0), ^all[0]
+	for w := range 8 {
+		starts := uint32(0)
+		for i, e := range all[w*32 : w*32+32] {
+			if e != before {
+				starts |= 1 << i
+				c[head+runs] = e
+				runs++
+				before = e
+			}
+		}
+		c[w] = starts
+		if w < 7 {
+			c[8+(w+1)>>2] |= runs << ((w + 1) & 3 * 8)
+		}
+	}
+	return head + runs, runs == 1 && all[0]&kid == 0
 }
 
 // put copies a chunk to where no reader looks, and returns the place.
 func (t *Table) put(c []uint32) uint32 {
-	v := t.cur.Load()
+	v := t.view()
 	if f := &t.free[len(c)]; len(*f) > 0 {
 		place := (*f)[len(*f)-1]
 		*f = (*f)[:len(*f)-1]
@@ -135,41 +208,62 @@ func (t *Table) put(c []uint32) uint32 {
 		return place
 	}
 	if t.used+len(c) > len(v.arena) {
-		larger := &view{make([]hook.Uint32, len(v.root)), make([]uint32, len(v.arena)+len(v.arena)/2+len(c))}
-		for i := range v.root {
-			larger.root[i].Store(v.root[i].Load())
-		}
-		copy(larger.arena, v.arena[:t.used])
-		t.cur.Store(larger)
-		v = larger
+		v = t.grow(len(c))
 	}
 	place := uint32(t.used)
 	t.used += copy(v.arena[place:], c)
 	return place
 }
 
-// Dead is a number of chunks that changes have replaced.
+// grow gives the writer's view an arena with room for n words more. Who reads the old one
+// must not meet entries that point beyond it, so the roots are new ones, too.
+func (t *Table) grow(n int) *view {
+	v := t.view()
+	arena := make([]uint32, len(v.arena)+len(v.arena)/2+n)
+	copy(arena, v.arena[:t.used])
+	if v == t.next {
+		v.arena = arena // nobody has seen the new entries of its roots
+		return v
+	}
+	larger := &view{v.roots, arena}
+	for f, r := range v.roots {
+		if r != &none {
+			larger.roots[f] = t.clone(r)
+			t.dead.roots = append(t.dead.roots, r)
+		}
+	}
+	t.cur.Store(larger)
+	return larger
+}
+
+// Dead is what changes have replaced.
 type Dead struct {
 	spans []span
 	arena int // which they lie in
+	roots []*root
 }
 
-// Dead returns the chunks replaced since it was last called. When a grace period that
-// begins now has ended nobody reads them, and [Table.Free] takes them back.
+// Dead returns what was replaced since it was last called. When a grace period that begins
+// now has ended nobody reads it, and [Table.Free] takes it back.
 func (t *Table) Dead() Dead {
-	d := Dead{t.dead, t.arenas}
-	t.dead = nil
+	d := t.dead
+	d.arena = t.arenas
+	t.dead = Dead{}
 	return d
 }
 
 // Empty reports whether there is nothing to free.
-func (d Dead) Empty() bool { return len(d.spans) == 0 }
+func (d Dead) Empty() bool { return len(d.spans)+len(d.roots) == 0 }
 
-// Free takes chunks back that nobody reads any more, and moves everything to a denser
-// arena when most of this one is free.
+// spares is how many roots are kept for use again.
+const spares = 4
+
+// Free takes back what nobody reads any more, and moves everything to a denser arena when
+// most of this one is free.
 func (t *Table) Free(d Dead) {
+	t.spare = append(t.spare, d.roots[:min(len(d.roots), spares-len(t.spare))]...)
 	if d.arena != t.arenas {
-		return // they went with their arena
+		return // the chunks went with their arena
 	}
 	for _, s := range d.spans {
 		t.free[s.size] = append(t.free[s.size], s.place)
@@ -183,7 +277,7 @@ func (t *Table) Free(d Dead) {
 // compact copies all that can be reached to an arena without gaps, and publishes that.
 func (t *Table) compact() {
 	v := t.cur.Load()
-	dense := &view{make([]hook.Uint32, len(v.root)), make([]uint32, 0, t.used-t.idle+t.used/8)}
+	dense := &view{[2]*root{&none, &none}, make([]uint32, 0, t.used-t.idle+t.used/8)}
 	var all [256]uint32
 	var move func(e uint32) uint32
 	move = func(e uint32) uint32 {
@@ -198,89 +292,26 @@ func (t *Table) compact() {
 		}
 		return kid | place
 	}
-	for i := range v.root {
-		dense.root[i].Store(move(v.root[i].Load()))
+	for f, r := range v.roots {
+		if r == &none {
+			continue
+		}
+		dense.roots[f] = new(root)
+		for i := range r {
+			if e := r[i].Load(); e != 0 {
+				dense.roots[f][i].Store(move(e))
+			}
+		}
+		t.dead.roots = append(t.dead.roots, r)
 	}
-	t.used, t.idle, t.dead = len(dense.arena), 0, nil
+	t.replaceArena(dense)
+}
+
+// replaceArena publishes a view whose arena has another one's place.
+func (t *Table) replaceArena(v *view) {
+	t.used, t.idle, t.dead.spans = len(v.arena), 0, nil
 	t.free = [head + 256 + 1][]uint32{}
 	t.arenas++
-	dense.arena = dense.arena[:cap(dense.arena)]
-	t.cur.Store(dense)
-}
-
-// Load fills a table that was empty with many prefixes at once; the value of each is what
-// the function returns. No prefix may come twice.
-func (t *Table) Load(ps []netip.Prefix, value func(i int) uint32) {
-	items := make([]item, len(ps))
-	for i, p := range ps {
-		items[i] = item{bits: p.Bits(), value: value(i)}
-		copy(items[i].octets[:], p.Addr().AsSlice())
-	}
-	slices.SortFunc(items, func(x, y item) int {
-		return cmp.Or(cmp.Compare(binary.BigEndian.Uint64(x.octets[:]), binary.BigEndian.Uint64(y.octets[:])),
-			cmp.Compare(binary.BigEndian.Uint64(x.octets[8:]), binary.BigEndian.Uint64(y.octets[8:])),
-			cmp.Compare(x.bits, y.bits))
-	})
-	t.cur.Store(&view{make([]hook.Uint32, 1<<rootBits), make([]uint32, 1<<10+3*len(ps))})
-	root := make([]uint32, 1<<rootBits)
-	// An item comes after those that contain it, so it overwrites them.
-	for _, it := range items {
-		if it.bits <= rootBits {
-			first := int(binary.BigEndian.Uint16(it.octets[:]))
-			for i := range 1 << (rootBits - it.bits) {
-				root[first+i] = it.value
-			}
-		}
-	}
-	for i := 0; i < len(items); {
-		slot, j := binary.BigEndian.Uint16(items[i].octets[:]), i
-		for j < len(items) && binary.BigEndian.Uint16(items[j].octets[:]) == slot {
-			j++
-		}
-		root[slot] = t.build(items[i:j], rootBits/8, root[slot])
-		i = j
-	}
-	v := t.cur.Load()
-	for i, e := range root {
-		if e != 0 {
-			v.root[i].Store(e)
-		}
-	}
-}
-
-type item struct {
-	octets [16]byte
-	bits   int
-	value  uint32
-}
-
-// build returns an entry for octet d of the items, which are sorted, over the value that
-// shorter prefixes have left.
-func (t *Table) build(items []item, d int, inherited uint32) uint32 {
-	var all [256]uint32
-	for i := range all {
-		all[i] = inherited
-	}
-	deeper := false
-	for _, it := range items { // shorter ones first where they overlap
-		switch {
-		case it.bits <= d*8:
-		case it.bits > d*8+8:
-			deeper = true
-		default:
-			first := int(it.octets[d])
-			for i := range 1 << (d*8 + 8 - it.bits) {
-				all[first+i] = it.value
-			}
-		}
-	}
-	for i := 0; deeper && i < len(items); {
-		o, j := items[i].octets[d], i
-		for j < len(items) && items[j].octets[d] == o {
-			j++
-		}
-		all[o] = t.build(items[i:j], d+1, all[o])
-		i = j
-	}
-	return t.pack(&all)
+	v.arena = v.arena[:cap(v.arena)]
+	t.cur.Store(v)
 }
