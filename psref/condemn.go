@@ -80,6 +80,26 @@ func (t *Target) Reap(since time.Time) bool {
 	return true
 }
 
+// Revive makes t live again after a [Target.Destroy] or [Class.Condemn] that its context
+// ended: who held it still does, and it can be acquired again. It panics unless t is being
+// destroyed and nobody is waiting for that.
+func (t *Target) Revive() {
+	c := t.class
+	if c == nil {
+		panic(violation("not initialised", "%v is revived", t))
+	}
+	c.mu.Lock()
+	dying := t.life.Dying.Load()
+	ok := t.destroyer == nil && (dying == draining || dying == condemned)
+	if ok {
+		t.life.Dying.Store(live)
+	}
+	c.mu.Unlock()
+	if !ok {
+		panic(violation("revived", "%v is revived, but it is not being destroyed, or somebody waits for that", t))
+	}
+}
+
 // Holders lists who holds t, as far as a checked build remembers: where each reference was
 // acquired. In other builds it returns nil. It is for reports.
 func (t *Target) Holders() (sites []invariants.Site) {

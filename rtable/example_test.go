@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
@@ -14,7 +15,7 @@ func Example() {
 	dom := lwp.NewDomain()
 	t := rtable.New(dom)
 	for dst, gw := range map[string]string{"0.0.0.0/0": "192.0.2.1", "10.0.0.0/8": "192.0.2.2"} {
-		if err := t.Add(rtable.Route{Dst: netip.MustParsePrefix(dst), Gateway: netip.MustParseAddr(gw)}); err != nil {
+		if err := t.Add(rtable.Route{Dst: netip.MustParsePrefix(dst), Gateway: netip.MustParseAddr(gw), Out: em0}); err != nil {
 			panic(err)
 		}
 	}
@@ -40,16 +41,16 @@ func Example() {
 	_ = t.Close(context.Background()) // waits for holders
 	fmt.Println("freed:", t.Stats().Freed)
 	// Output:
-	// found 10.0.0.0/8 via 192.0.2.2
+	// found 10.0.0.0/8 via 192.0.2.2 out 1.1 UP,GATEWAY
 	// deleted; who holds it still sends via 192.0.2.2 and it is freed: false
-	// found 0.0.0.0/0 via 192.0.2.1
+	// found 0.0.0.0/0 via 192.0.2.1 out 1.1 UP,GATEWAY
 	// freed: 2
 }
 
 func ExampleTable_Batch() {
 	t := rtable.New(lwp.NewDomain())
 	defer t.Close(context.Background())
-	rt := rtable.Route{Dst: netip.MustParsePrefix("2001:db8::/32"), Gateway: netip.MustParseAddr("fe80::1"), Out: rtable.IfID{Index: 1, Gen: 1}}
+	rt := rtable.Route{Dst: netip.MustParsePrefix("2001:db8::/32"), Gateway: netip.MustParseAddr("fe80::1"), Out: ifnet.ID{Index: 1, Gen: 1}}
 	_ = t.Add(rt)
 
 	rt.Gateway = netip.MustParseAddr("fe80::2")
@@ -69,7 +70,7 @@ func ExampleTable_Batch() {
 	fmt.Println(err)
 	fmt.Println(t.Len(), "route")
 	// Output:
-	// <nil> 2001:db8::/32 via fe80::2 out 1.1
+	// <nil> 2001:db8::/32 via fe80::2 out 1.1 UP,GATEWAY
 	// rtable: delete 2001:db8::/32: no route
 	// 1 route
 }
@@ -79,14 +80,14 @@ func ExampleTable_DeleteMatching() {
 	defer t.Close(context.Background())
 	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for i, gw := range []netip.Addr{one, two, one} {
-		_ = t.Add(rtable.Route{Dst: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16), Gateway: gw})
+		_ = t.Add(rtable.Route{Dst: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16), Gateway: gw, Out: em0})
 	}
 	n, err := t.DeleteMatching(func(rt rtable.Route) bool { return rt.Gateway == one })
 	fmt.Println(n, err)
-	for rt := range t.All() {
+	for _, rt := range t.All() {
 		fmt.Println(rt)
 	}
 	// Output:
 	// 2 <nil>
-	// 10.1.0.0/16 via 192.0.2.2
+	// 10.1.0.0/16 via 192.0.2.2 out 1.1 UP,GATEWAY
 }

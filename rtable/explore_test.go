@@ -29,13 +29,12 @@ func exploreWith(t *testing.T, opts sched.Options, f func(w *world)) {
 	sched.Explore(t, opts, func(s *sched.S) {
 		w := &world{S: s, dom: lwp.NewDomain()}
 		w.tab = rtable.New(w.dom)
-		require.NoError(s, w.tab.Add(via("10.0.0.0/8", 1)))
+		require.NoError(s, w.tab.Add(via("10.0.0.0/24", 1)))
 		f(w)
 		s.After(func() {
 			require.NoError(s, w.tab.Close(context.Background()))
 			st := w.tab.Stats()
 			s.Assert(st.Freed == st.Adds && st.Trash == 0, "not everything was freed: %+v", st)
-			s.Assert(st.Retries == 0, "an entry was found that was going")
 		})
 	})
 }
@@ -67,22 +66,22 @@ func (w *world) get(l *lwp.LWP) (gw byte) {
 
 func (w *world) change(gw uint32) {
 	require.NoError(w, w.tab.Batch(func(b *rtable.Batch) error {
-		require.NoError(w, b.Delete(prefix("10.0.0.0/8")))
-		return b.Add(via("10.0.0.0/8", gw))
+		require.NoError(w, b.Delete(prefix("10.0.0.0/24")))
+		return b.Add(via("10.0.0.0/24", gw))
 	}))
 }
 
 func TestExplore_ThreadAgainstDelete(t *testing.T) {
 	explore(t, func(w *world) {
 		w.thread("packet", func(l *lwp.LWP) { w.get(l) })
-		w.Go("writer", func() { require.NoError(w, w.tab.Delete(prefix("10.0.0.0/8"))) })
+		w.Go("writer", func() { require.NoError(w, w.tab.Delete(prefix("10.0.0.0/24"))) })
 	})
 }
 
 func TestExplore_SoftintAgainstDelete(t *testing.T) {
 	explore(t, func(w *world) {
 		w.softint("packet", func(l *lwp.LWP) { w.get(l) })
-		w.Go("writer", func() { require.NoError(w, w.tab.Delete(prefix("10.0.0.0/8"))) })
+		w.Go("writer", func() { require.NoError(w, w.tab.Delete(prefix("10.0.0.0/24"))) })
 	})
 }
 
@@ -105,7 +104,7 @@ func TestExplore_TwoWriters(t *testing.T) {
 		var deleted sched.Int32
 		for _, name := range []string{"one", "two"} {
 			w.Go(name, func() {
-				if w.tab.Delete(prefix("10.0.0.0/8")) == nil {
+				if w.tab.Delete(prefix("10.0.0.0/24")) == nil {
 					deleted.Add(1)
 				}
 			})

@@ -1,13 +1,4 @@
 package rtable
 
-import (
-	"context"
-
-	"github.com/softnet-go/softnet/lwp"
-)
-
-// Tries is how often Get looks.
-const Tries = tries
-
-// Kill destroys e while it is in the table, which nothing outside of tests does.
-func Kill(ctx context.Context, l *lwp.LWP, e *Entry) error { return e.target.Destroy(ctx, l) }
+// Slots returns how many slots for entries have been given out so far.
+func (t *Table) Slots() int { return int(t.store.used) }

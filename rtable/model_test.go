@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
 )
@@ -54,8 +56,16 @@ func (m model) mustBe(t require.TestingT, tab *rtable.Table) {
 	want := slices.SortedFunc(maps.Values(m), func(a, b rtable.Route) int {
 		return cmp.Or(a.Dst.Addr().Compare(b.Dst.Addr()), a.Dst.Bits()-b.Dst.Bits())
 	})
-	if got := slices.Collect(tab.All()); !slices.Equal(want, got) {
+	var got []rtable.Route
+	for p, rt := range tab.All() {
+		require.Equal(t, p, rt.Dst)
+		got = append(got, rt)
+	}
+	if !slices.Equal(want, got) {
 		require.Equal(t, want, got)
+	}
+	if got := slices.Collect(tab.Dump()); len(got) != len(want) {
+		require.ElementsMatch(t, want, got)
 	}
 }
 
@@ -83,7 +93,8 @@ func drawPrefix(t *rapid.T) netip.Prefix {
 
 func drawRoute(t *rapid.T) rtable.Route {
 	via := rapid.Uint32Range(1, 3).Draw(t, "via")
-	return rtable.Route{Dst: drawPrefix(t), Gateway: gateway(via), Out: rtable.IfID{Index: via, Gen: 1}}
+	p := drawPrefix(t)
+	return rtable.Route{Dst: p, Gateway: gateway(via), Out: ifnet.ID{Index: via, Gen: 1}, Flags: upGateway | host(p)}
 }
 
 // gateway returns a gateway's address.
@@ -101,6 +112,12 @@ type machine struct {
 	dropped []*rtable.Entry // held once; some may still be in the table
 }
 
+// up returns rt as it was when it was in the table.
+func up(rt rtable.Route) rtable.Route {
+	rt.Flags |= rtable.FlagUp
+	return rt
+}
+
 type holding struct {
 	l   *lwp.LWP
 	ref psref.Ref
@@ -114,7 +131,7 @@ func newMachine(t *rapid.T) *machine {
 	m.who = []*lwp.LWP{m.dom.Bind(), m.dom.Bind(), m.dom.BindSoftint("a"), m.dom.BindSoftint("b")}
 	if rapid.Bool().Draw(t, "large") { // in which few changes share the rest of the snapshot
 		for i := range uint32(400) {
-			require.NoError(t, m.model.add(rtable.Route{Dst: netip.PrefixFrom(gateway(i<<8), 26), Gateway: gateway(4)}))
+			require.NoError(t, m.model.add(rtable.Route{Dst: netip.PrefixFrom(gateway(i<<8), 26), Gateway: gateway(4), Out: em0, Flags: upGateway}))
 		}
 		require.NoError(t, m.tab.Load(maps.Values(m.model)))
 	}
@@ -136,6 +153,8 @@ func (m *machine) batch(t *rapid.T) {
 	unlucky := errors.New("the batch is given up")
 	n := rapid.IntRange(0, 8).Draw(t, "changes")
 	fails := rapid.Bool().Draw(t, "fails")
+	l, psz := m.dom.Bind(), pserialize.New(m.dom)
+	defer l.Unbind()
 	err := m.tab.Batch(func(b *rtable.Batch) error {
 		for range n {
 			if rapid.Bool().Draw(t, "add") {
@@ -146,7 +165,17 @@ func (m *machine) batch(t *rapid.T) {
 				require.ErrorIs(t, b.Delete(p), next.delete(p))
 			}
 		}
-		m.model.mustBe(t, m.tab) // before the batch ends nothing is seen of it
+		for range 3 { // before the batch ends nothing is seen of it
+			dst := drawAddr(t)
+			want, wantErr := m.model.get(dst)
+			s := psz.ReadEnter(l)
+			hit := m.tab.Peek(l, dst)
+			require.Equal(t, wantErr, hit.Err)
+			if wantErr == nil {
+				require.Equal(t, want, hit.Entry.Route())
+			}
+			s.Exit()
+		}
 		if fails {
 			return unlucky
 		}
@@ -207,11 +236,10 @@ func (m *machine) check(t *rapid.T) {
 	require.Equal(t, len(m.model), st.Routes)
 	require.EqualValues(t, st.Routes, st.Adds-st.Deletes)
 	require.EqualValues(t, st.Deletes, st.Freed+st.Trash)
-	require.Zero(t, st.Retries)
 	for _, h := range m.held {
 		require.False(t, h.e.Freed(), "%v was freed while %v holds it", h.e, h.l)
-		require.Equal(t, h.rt, h.e.Route())
-		if h.e.Flags() == rtable.FlagUp {
+		require.Equal(t, h.rt, up(h.e.Route()))
+		if h.e.Flags()&rtable.FlagUp != 0 {
 			require.Equal(t, h.rt, m.model[h.rt.Dst], "what is up is in the table")
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
@@ -23,12 +24,33 @@ import (
 
 var ctx = context.Background()
 
+// em0 is some interface.
+var em0 = ifnet.ID{Index: 1, Gen: 1}
+
+// What the table derives of a route by way of a gateway, so that what went in and what comes
+// out compare equal.
+const upGateway = rtable.FlagUp | rtable.FlagGateway
+
+func host(p netip.Prefix) rtable.Flags {
+	if p.IsSingleIP() {
+		return rtable.FlagHost
+	}
+	return 0
+}
+
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func via(dst string, gw uint32) rtable.Route {
-	return rtable.Route{Dst: prefix(dst), Gateway: gateway(gw)}
+	return rtable.Route{Dst: prefix(dst), Gateway: gateway(gw), Out: em0, Flags: upGateway | host(prefix(dst))}
+}
+
+func collect(tab *rtable.Table) (rts []rtable.Route) {
+	for _, rt := range tab.All() {
+		rts = append(rts, rt)
+	}
+	return rts
 }
 
 // open returns a table with routes that is closed when the test ends.
@@ -95,24 +117,6 @@ func TestGet_AllocatesNothing(t *testing.T) {
 	}
 }
 
-// Get is bounded even if an entry is going and there is no newer snapshot, which nothing
-// but a broken order of deletion brings about.
-func TestGet_LooksAgainWhenTheEntryIsGoing(t *testing.T) {
-	dom := lwp.NewDomain()
-	tab := rtable.New(dom)
-	require.NoError(t, tab.Add(via("10.0.0.0/8", 1)))
-	l := dom.Bind()
-	var ref psref.Ref
-	e, err := tab.Get(l, &ref, addr("10.0.0.1"))
-	require.NoError(t, err)
-	ref.Release(l)
-	require.NoError(t, rtable.Kill(ctx, l, e))
-
-	_, err = tab.Get(l, &ref, addr("10.0.0.1"))
-	require.Equal(t, rtable.ErrNotFound, err)
-	require.EqualValues(t, rtable.Tries, tab.Stats().Retries)
-}
-
 func TestAdd_ClearsHostBits(t *testing.T) {
 	_, tab := open(t)
 	require.NoError(t, tab.Add(via("10.1.2.3/8", 1)))
@@ -129,13 +133,13 @@ func TestAdd_RefusesWhatIsNoRoute(t *testing.T) {
 	for _, rt := range []rtable.Route{
 		{},
 		{Gateway: gateway(1)},
-		{Dst: netip.PrefixFrom(addr("10.0.0.0"), 33), Gateway: gateway(1)},
+		{Dst: netip.PrefixFrom(addr("10.0.0.0"), 33), Gateway: gateway(1), Out: em0},
 		{Dst: prefix("10.0.0.0/8")},
-		{Dst: prefix("::ffff:10.0.0.0/104"), Gateway: gateway(1)}, // no address would match it
+		{Dst: prefix("::ffff:10.0.0.0/104"), Gateway: gateway(1), Out: em0}, // no address would match it
 	} {
 		require.ErrorIs(t, tab.Add(rt), rtable.ErrInvalid, "%v", rt)
 	}
-	require.NoError(t, tab.Add(rtable.Route{Dst: prefix("10.0.0.0/8"), Out: rtable.IfID{Index: 1}}))
+	require.NoError(t, tab.Add(rtable.Route{Dst: prefix("10.0.0.0/8"), Out: ifnet.ID{Index: 1}}))
 	require.Equal(t, 1, tab.Len())
 }
 
@@ -162,7 +166,7 @@ func TestEntry_IsNotFreedWhileHeld(t *testing.T) {
 			var ref psref.Ref
 			e, err := tab.Get(l, &ref, addr("10.0.0.1"))
 			require.NoError(t, err)
-			require.Equal(t, rtable.FlagUp, e.Flags())
+			require.Equal(t, upGateway, e.Flags())
 
 			require.NoError(t, tab.Delete(prefix("10.0.0.0/8")))
 			pass := func() {
@@ -177,8 +181,8 @@ func TestEntry_IsNotFreedWhileHeld(t *testing.T) {
 			}
 			pass()
 			require.False(t, e.Freed())
-			require.Zero(t, e.Flags())
-			require.Equal(t, via("10.0.0.0/8", 1), e.Route())
+			require.Equal(t, rtable.FlagGateway, e.Flags())
+			require.Equal(t, via("10.0.0.0/8", 1), up(e.Route()))
 			require.EqualValues(t, 1, tab.Stats().Trash)
 
 			ref.Release(l)
@@ -212,7 +216,7 @@ func TestDelete_ManyShareAGracePeriod(t *testing.T) {
 		softint := dom.BindSoftint("in its handler")
 		for i := range 100 {
 			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i)}), 16)
-			require.NoError(t, tab.Add(rtable.Route{Dst: p, Gateway: gateway(1)}))
+			require.NoError(t, tab.Add(rtable.Route{Dst: p, Gateway: gateway(1), Out: em0}))
 			require.NoError(t, tab.Delete(p))
 			synctest.Wait() // the worker waits on behalf of the first
 		}
@@ -256,7 +260,7 @@ func TestGet_UnchangedPrefixNeverMisses(t *testing.T) {
 	for range 500 {
 		p := prefix(others[r.IntN(len(others))])
 		if tab.Delete(p) != nil {
-			require.NoError(t, tab.Add(rtable.Route{Dst: p, Gateway: gateway(2)}))
+			require.NoError(t, tab.Add(rtable.Route{Dst: p, Gateway: gateway(2), Out: em0}))
 		}
 	}
 	done.Store(true)
@@ -267,7 +271,7 @@ func TestGet_UnchangedPrefixNeverMisses(t *testing.T) {
 func TestBatch_IsSeenAsAWhole(t *testing.T) {
 	const last = 300
 	route := func(dst string, batch uint32) rtable.Route {
-		return rtable.Route{Dst: prefix(dst), Out: rtable.IfID{Index: batch, Gen: 1}}
+		return rtable.Route{Dst: prefix(dst), Out: ifnet.ID{Index: batch, Gen: 1}}
 	}
 	dom, tab := open(t, route("10.0.0.0/8", 0), route("2001:db8::/32", 0))
 	var wg sync.WaitGroup
@@ -306,7 +310,7 @@ func TestBatch_IsSeenAsAWhole(t *testing.T) {
 
 func TestBatch_AllOrNothing(t *testing.T) {
 	_, tab := open(t, via("10.0.0.0/8", 1))
-	before := slices.Collect(tab.All())
+	before := collect(tab)
 	err := tab.Load(slices.Values([]rtable.Route{via("11.0.0.0/8", 1), via("10.0.0.0/8", 2)}))
 	require.ErrorIs(t, err, rtable.ErrExists)
 	require.ErrorContains(t, err, "10.0.0.0/8 via")
@@ -317,7 +321,7 @@ func TestBatch_AllOrNothing(t *testing.T) {
 			panic("no")
 		})
 	})
-	require.Equal(t, before, slices.Collect(tab.All()))
+	require.Equal(t, before, collect(tab))
 	st := tab.Stats()
 	require.EqualValues(t, 1, st.Adds)
 	require.Zero(t, st.Deletes)
@@ -332,7 +336,7 @@ func TestBatch_StillbornRoutesDoNotCount(t *testing.T) {
 	st := tab.Stats()
 	require.EqualValues(t, 1, st.Adds)
 	require.Zero(t, st.Deletes)
-	require.Equal(t, []rtable.Route{via("10.0.0.0/8", 2)}, slices.Collect(tab.All()))
+	require.Equal(t, []rtable.Route{via("10.0.0.0/8", 2)}, collect(tab))
 }
 
 // However a batch makes its changes, sharing the old snapshot or on a copy of its own,
@@ -340,12 +344,12 @@ func TestBatch_StillbornRoutesDoNotCount(t *testing.T) {
 func TestBatch_LeavesTheOldSnapshotAlone(t *testing.T) {
 	var base []rtable.Route
 	for i := range uint32(1000) {
-		base = append(base, rtable.Route{Dst: netip.PrefixFrom(gateway(i<<8), 24), Gateway: gateway(1)})
+		base = append(base, rtable.Route{Dst: netip.PrefixFrom(gateway(i<<8), 24), Gateway: gateway(1), Out: em0, Flags: upGateway})
 	}
 	for changes := range 10 {
 		_, tab := open(t, base...)
 		var seen []rtable.Route
-		for rt := range tab.All() {
+		for _, rt := range tab.All() {
 			if len(seen) == 0 {
 				require.NoError(t, tab.Batch(func(b *rtable.Batch) error {
 					for i := range changes {
@@ -492,8 +496,8 @@ func TestClose_LeavesNothingRunning(t *testing.T) {
 
 func TestRoute_String(t *testing.T) {
 	rt := via("10.0.0.0/8", 1)
-	require.Equal(t, "10.0.0.0/8 via 192.0.2.1", rt.String())
-	rt.Out = rtable.IfID{Index: 3, Gen: 1}
-	require.Equal(t, "10.0.0.0/8 via 192.0.2.1 out 3.1", rt.String())
+	require.Equal(t, "10.0.0.0/8 via 192.0.2.1 out 1.1 UP,GATEWAY", rt.String())
+	rt.Out = ifnet.ID{Index: 3, Gen: 1}
+	require.Equal(t, "10.0.0.0/8 via 192.0.2.1 out 3.1 UP,GATEWAY", rt.String())
 	require.Equal(t, "10.0.0.0/8 out 3.1", rtable.Route{Dst: rt.Dst, Out: rt.Out}.String())
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
@@ -20,9 +21,9 @@ const (
 	leaving  = 22 // from here on
 )
 
-func renews(out rtable.IfID) bool { return out.Index > renewing && out.Index <= leaving }
+func renews(out ifnet.ID) bool { return out.Index > renewing && out.Index <= leaving }
 
-func leaves(out rtable.IfID) bool { return out.Index > leaving }
+func leaves(out ifnet.ID) bool { return out.Index > leaving }
 
 // gatewayOf returns which gateway a prefix is routed to: a fixed hash (FNV-1a), so that
 // every run has the same.
@@ -38,7 +39,7 @@ func gatewayOf(p netip.Prefix) int {
 // Here it is a target that packets refer to, and a seal that says whether it is whole.
 type gateway struct {
 	psref.Target
-	out  rtable.IfID
+	out  ifnet.ID
 	nth  uint32        // of those that there have been at this place
 	link atomic.Uint64 // its link address: linkAddr() while it is alive
 }
@@ -57,7 +58,7 @@ func (g *gateway) String() string {
 
 // routeTo returns the route of p through the i-th gateway in its gen-th presence.
 func routeTo(p netip.Prefix, i int, gen uint32) rtable.Route {
-	rt := rtable.Route{Dst: p, Out: rtable.IfID{Index: uint32(i) + 1, Gen: gen}}
+	rt := rtable.Route{Dst: p, Out: ifnet.ID{Index: uint32(i) + 1, Gen: gen}}
 	if p.Addr().Is4() {
 		rt.Gateway = netip.AddrFrom4([4]byte{192, 0, 2, byte(i) + 1})
 	} else {
@@ -75,7 +76,7 @@ func (r *router) install(i int, gen, nth uint32) (old *gateway) {
 	if gen == 0 {
 		return r.places[i].Swap(nil)
 	}
-	g := &gateway{out: rtable.IfID{Index: uint32(i) + 1, Gen: gen}, nth: nth}
+	g := &gateway{out: ifnet.ID{Index: uint32(i) + 1, Gen: gen}, nth: nth}
 	g.link.Store(g.linkAddr())
 	r.class.Init(&g.Target)
 	return r.places[i].Swap(g)

@@ -53,7 +53,6 @@ type report struct {
 		Graces  uint64  `json:"gracePeriods"`
 		Trash   uint64  `json:"trashWhenForwardingEnded"`
 		Longest float64 `json:"longestDestroySeconds"`
-		Retries uint64  `json:"retries"`
 		Left    uint64  `json:"notFreedAtTheEnd"`
 	} `json:"table"`
 
@@ -88,7 +87,7 @@ func (rep *report) finish(r *router, c counts, atEnd rtable.Stats) {
 	rep.Gateways.Longest = r.class.Stats().Longest.Seconds()
 
 	rep.Table.Freed, rep.Table.Graces, rep.Table.Trash = atEnd.Freed, atEnd.Graces, atEnd.Trash
-	rep.Table.Longest, rep.Table.Retries = atEnd.Longest.Seconds(), atEnd.Retries
+	rep.Table.Longest = atEnd.Longest.Seconds()
 	rep.Table.Left = r.table.Stats().Trash
 
 	rep.Violations, rep.ByKind, rep.First = r.faults.total(), r.faults.byKind(), r.faults.first
@@ -140,7 +139,7 @@ func (rep *report) text(w io.Writer) {
 	row("gateways left", g.Left, "with %s routes; %s came back", thousands(g.RoutesLost), thousands(g.RoutesBack))
 	row("  renewed", g.Renewed, "neighbour entries; longest Destroy %s", seconds(g.Longest))
 	t := rep.Table
-	row("routes freed", t.Freed, "in %s grace periods; longest Destroy %s; %s looked up again", thousands(t.Graces), seconds(t.Longest), thousands(t.Retries))
+	row("routes freed", t.Freed, "in %s grace periods; longest Destroy %s", thousands(t.Graces), seconds(t.Longest))
 	row("  not freed", t.Trash, "when forwarding ended; %s when all was closed", thousands(t.Left))
 	row("violations", rep.Violations, "")
 	for _, kind := range slices.Sorted(maps.Keys(rep.ByKind)) {

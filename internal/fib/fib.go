@@ -168,7 +168,7 @@ type Stats struct {
 
 // Stats returns the sizes. It is the writer's.
 func (t *Table) Stats() Stats {
-	v := t.cur.Load()
+	v := t.cur.LoadOwn()
 	if v == nil {
 		return Stats{}
 	}

@@ -21,7 +21,7 @@ func (t *Table) Load(ps iter.Seq2[netip.Prefix, uint32]) {
 			v.roots[f] = b.root(items)
 		}
 	}
-	if was := t.cur.Load(); was != nil {
+	if was := t.cur.LoadOwn(); was != nil {
 		for _, r := range was.roots {
 			if r != &none {
 				t.dead.roots = append(t.dead.roots, r)
@@ -83,7 +83,7 @@ func (b *builder) root(items []item) *root {
 	r := new(root)
 	for i, e := range values {
 		if e != 0 {
-			r[i].Store(e)
+			r[i].StoreOwn(e)
 		}
 	}
 	return r

@@ -34,20 +34,38 @@ func (t *Table) Replace(p netip.Prefix, old, new uint32) {
 	})
 }
 
-// change makes a change, root entry by root entry.
+// change makes a change: in place if it concerns one entry of the root, and otherwise as a
+// batch, so that no two addresses are answered before and after it at once.
 func (t *Table) change(p netip.Prefix, becomes func(uint32) uint32) {
 	c := &change{bits: p.Bits(), becomes: becomes}
 	copy(c.octets[:], p.Addr().AsSlice())
-	first, n := int(binary.BigEndian.Uint16(c.octets[:])), 1
-	if c.bits < rootBits {
-		n = 1 << (rootBits - c.bits)
+	f, first := family(p), int(binary.BigEndian.Uint16(c.octets[:]))
+	if c.bits >= rootBits {
+		t.changeEntry(f, first, c)
+		return
 	}
-	f := family(p)
-	for i := first; i < first+n; i++ {
-		old := t.view().roots[f][i].Load()
-		if e := t.apply(old, rootBits/8, c); e != old {
-			t.root(f)[i].Store(e)
-		}
+	batch := t.next == nil
+	if batch {
+		t.Begin()
+	}
+	for i := range 1 << (rootBits - c.bits) {
+		t.changeEntry(f, first+i, c)
+	}
+	if batch {
+		t.Commit()
+	}
+}
+
+func (t *Table) changeEntry(f, i int, c *change) {
+	old := t.view().roots[f][i].LoadOwn()
+	e := t.apply(old, rootBits/8, c)
+	if e == old {
+		return
+	}
+	if r := t.root(f); t.next != nil {
+		r[i].StoreOwn(e)
+	} else {
+		r[i].Store(e)
 	}
 }
 
@@ -63,7 +81,7 @@ func (t *Table) view() *view {
 	if t.next != nil {
 		return t.next
 	}
-	v := t.cur.Load()
+	v := t.cur.LoadOwn()
 	if v == nil {
 		v = &view{[2]*root{&none, &none}, make([]uint32, 1<<10)}
 		t.cur.Store(v)
@@ -75,7 +93,7 @@ func (t *Table) view() *view {
 // is none.
 func (t *Table) root(f int) *root {
 	v := t.view()
-	was := t.cur.Load()
+	was := t.cur.LoadOwn()
 	switch r := v.roots[f]; {
 	case v == was && r == &none:
 		v = &view{was.roots, was.arena}
@@ -108,7 +126,7 @@ func (t *Table) Begin() {
 
 // Commit lets every change since [Table.Begin] be seen at once.
 func (t *Table) Commit() {
-	was, now := t.cur.Load(), t.next
+	was, now := t.cur.LoadOwn(), t.next
 	t.next = nil
 	for f, r := range was.roots {
 		if r != now.roots[f] && r != &none {
@@ -252,6 +270,18 @@ func (t *Table) Dead() Dead {
 	return d
 }
 
+// Undead takes a Dead back whose grace period did not come to its end: it is part of the
+// next.
+func (t *Table) Undead(d Dead) {
+	if d.arena == t.arenas {
+		t.dead.spans = append(t.dead.spans, d.spans...)
+	}
+	t.dead.roots = append(t.dead.roots, d.roots...)
+}
+
+// Garbage returns how many chunks and roots the next Dead has.
+func (t *Table) Garbage() int { return len(t.dead.spans) + len(t.dead.roots) }
+
 // Empty reports whether there is nothing to free.
 func (d Dead) Empty() bool { return len(d.spans)+len(d.roots) == 0 }
 
@@ -276,7 +306,7 @@ func (t *Table) Free(d Dead) {
 
 // compact copies all that can be reached to an arena without gaps, and publishes that.
 func (t *Table) compact() {
-	v := t.cur.Load()
+	v := t.cur.LoadOwn()
 	dense := &view{[2]*root{&none, &none}, make([]uint32, 0, t.used-t.idle+t.used/8)}
 	var all [256]uint32
 	var move func(e uint32) uint32
@@ -298,8 +328,8 @@ func (t *Table) compact() {
 		}
 		dense.roots[f] = new(root)
 		for i := range r {
-			if e := r[i].Load(); e != 0 {
-				dense.roots[f][i].Store(move(e))
+			if e := r[i].LoadOwn(); e != 0 {
+				dense.roots[f][i].StoreOwn(move(e))
 			}
 		}
 		t.dead.roots = append(t.dead.roots, r)
