@@ -19,7 +19,7 @@ import (
 type Entry struct {
 	target  psref.Target
 	t       *Table
-	hop     *NextHop   // changed by the updater, with no holder but itself; nil if free
+	hop     *NextHop   // changed by the updater, with no holder but itself
 	metrics *Metrics   // the same; nil for none
 	addr    netip.Addr // with bits, the destination; apart they are smaller
 	bits    uint8

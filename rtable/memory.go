@@ -85,15 +85,9 @@ func (t *Table) grow(m *memory) *memory {
 	return &n
 }
 
-// fill makes e say what rt says, but for its destination, and its word what state says. The
-// hop that it had before is given back: nobody who has read the word still looks at it.
+// fill makes e say what rt says, but for its destination, and its word what state says.
 func (t *Table) fill(e *Entry, rt Route, state uint32) {
-	old := e.hop != nil
-	was := t.own(e).LoadOwn() & wordHop
 	h := t.hop(rt.nextHop())
-	if old {
-		t.putHop(was)
-	}
 	e.hop, e.metrics = t.mem.LoadOwn().hops[h], nil
 	if rt.Metrics != (Metrics{}) {
 		m := rt.Metrics
@@ -104,9 +98,8 @@ func (t *Table) fill(e *Entry, rt Route, state uint32) {
 
 // give takes the slot of an entry that nobody looks at any more, or ever has.
 func (t *Table) give(e *Entry) {
-	t.putHop(t.own(e).LoadOwn() & wordHop)
+	t.putHop(t.own(e).LoadOwn())
 	t.own(e).Store(wordGone | wordFreed)
-	e.hop = nil
 	t.store.free = append(t.store.free, e.slot)
 }
 
@@ -143,8 +136,10 @@ func (t *Table) hop(nh NextHop) uint32 {
 	return h
 }
 
-func (t *Table) putHop(h uint32) {
-	s := &t.store
+// putHop gives back the next hop that a word said. Nobody who has read the word still looks
+// at it.
+func (t *Table) putHop(word uint32) {
+	s, h := &t.store, word&wordHop
 	if s.uses[h]--; s.uses[h] == 0 {
 		delete(s.hops, *t.mem.LoadOwn().hops[h])
 		s.spare = append(s.spare, h)

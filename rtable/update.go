@@ -184,9 +184,11 @@ func (u *Update) Finish() {
 	e, t := u.e, u.e.t
 	u.e = nil
 	t.mu.Lock()
-	gone := t.own(e).LoadOwn() & wordGone
+	word := t.own(e).LoadOwn()
+	gone := word & wordGone
 	if u.new != u.old {
 		t.fill(e, u.new, gone)
+		t.putHop(word)
 		t.changes.Inc()
 	} else {
 		t.own(e).Store(t.own(e).LoadOwn() &^ wordUpdating)

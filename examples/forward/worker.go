@@ -154,6 +154,7 @@ func (w *worker) receive(p *packet) bool {
 		return false
 	}
 	p.to, p.rte, p.route = d, rte, rte.Route()
+	p.route.Flags |= rtable.FlagUp
 	if d.steady && p.route.Dst.Bits() < int(d.bits) {
 		r.faults.add(missed, "%v found %v only, and not its route of length %d", d.addr, p.route, d.bits)
 	}
@@ -229,5 +230,7 @@ func (p *packet) sameRoute() (same bool) {
 			panic(v)
 		}
 	}()
-	return p.rte.Route() == p.route && p.route.Dst.Contains(p.to.addr)
+	now := p.rte.Route()
+	now.Flags |= rtable.FlagUp // it may have been deleted meanwhile
+	return now == p.route && p.route.Dst.Contains(p.to.addr)
 }
