@@ -176,6 +176,9 @@ func (t *Table) publish(b *Batch) {
 			w := &m.words[c.old]
 			w.Store(w.LoadOwn() | wordGone)
 			b.deleted = append(b.deleted, m.entry(c.old))
+			for _, q := range t.timers {
+				q.drop(m.entry(c.old))
+			}
 		}
 		t.announce(m, c)
 	}

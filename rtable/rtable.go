@@ -26,8 +26,12 @@ var (
 	ErrExists      = errors.New("there is a route already")           // EEXIST
 	ErrInvalid     = errors.New("not a route")                        // EINVAL
 	ErrUnreachable = errors.New("the gateway is on no connected net") // ENETUNREACH
-	ErrUpdating    = errors.New("the route is being updated")         // BSD has no errno: a miss
 	ErrClosed      = errors.New("the routing table is closed")
+	// ErrHostUnreachable is of redirects alone (EHOSTUNREACH).
+	ErrHostUnreachable = errors.New("a gateway is of no use there")
+	// ErrUpdating says that the entry is between BeginUpdate and Finish, and that the caller
+	// may not wait, or need not. The kernel's lookups say that there is no route.
+	ErrUpdating = errors.New("the route is being updated")
 )
 
 // A Table is a routing table for IPv4 and IPv6 (rtbl_t and rt_lock around it). Make one
@@ -50,6 +54,11 @@ type Table struct {
 	store  store                // guarded by mu
 	closed bool                 // guarded by mu
 
+	timers []*Timers // guarded by mu
+
+	redirects *Timers // immutable: of what redirects have made
+	pathMTUs  *Timers // immutable: of what path MTU discovery has found out
+
 	waits waits
 	subs  subscribers
 	stats
@@ -59,6 +68,8 @@ type stats struct {
 	adds, deletes, changes uatomic.Uint64
 	freed, graces, batches uatomic.Uint64
 	misses                 uatomic.Uint64
+	badRedirects, dynamic  uatomic.Uint64
+	newGateways            uatomic.Uint64
 	stuck                  uatomic.Int64
 }
 
@@ -102,6 +113,8 @@ func New(dom *lwp.Domain, opts ...Option) *Table {
 	t.mu.Init(rtLock)
 	t.store.hops = map[NextHop]uint32{}
 	t.mem.Store(&memory{})
+	t.redirects = t.NewTimers(RedirectTimeout, t.expired)
+	t.pathMTUs = t.NewTimers(PathMTUTimeout, t.forgetMTU)
 	for _, o := range opts {
 		o(t)
 	}
@@ -210,6 +223,9 @@ type Stats struct {
 	Batches uint64        // changes published, each of one route or many
 	Graces  uint64        // grace periods waited for by the worker, each for one entry or many
 	Misses  uint64        // of Lookup (rts_unreach)
+	Learnt  uint64        // host routes that redirects have made (rts_dynamic)
+	Moved   uint64        // gateways that redirects have changed (rts_newgateway)
+	Refused uint64        // redirects that were not followed (rts_badredirect)
 	Longest time.Duration // the longest wait for the holders of one entry
 	FIB     int           // bytes of the FIB: its roots, its arena, a word for each entry
 }
@@ -229,6 +245,9 @@ func (t *Table) Stats() Stats {
 		Batches: t.batches.Load(),
 		Graces:  t.graces.Load(),
 		Misses:  t.misses.Load(),
+		Learnt:  t.dynamic.Load(),
+		Moved:   t.newGateways.Load(),
+		Refused: t.badRedirects.Load(),
 		Longest: t.class.Stats().Longest,
 	}
 	t.mu.RLock()

@@ -45,7 +45,9 @@ func (e *Entry) BeginUpdate(ctx context.Context, l *lwp.LWP) (*Update, error) {
 	}
 	err := t.quiesce(ctx, e, l)
 	if err == nil {
-		return &Update{e: e, l: l, old: e.route(), new: e.route()}, nil
+		rt := e.route()
+		rt.Flags |= FlagUp
+		return &Update{e: e, l: l, old: rt, new: rt}, nil
 	}
 	t.mu.Lock()
 	t.own(e).Store(t.own(e).LoadOwn() &^ wordUpdating)
@@ -167,7 +169,7 @@ func (u *Update) Set(rt Route) error {
 	if !ok || rt.Dst != u.old.Dst {
 		return fmt.Errorf("rtable: change %v to %v: %w", u.old, rt, ErrInvalid)
 	}
-	rt.Flags = rt.Flags&^FlagDone | u.old.Flags&FlagDone
+	rt.Flags = rt.Flags&^FlagDone | u.old.Flags&FlagDone | FlagUp
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if err := t.resolve(&rt); err != nil {
