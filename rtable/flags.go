@@ -35,9 +35,6 @@ const (
 const given = FlagReject | FlagDynamic | FlagModified | FlagDone | FlagConnected | FlagLLData | FlagStatic |
 	FlagBlackhole | FlagProto2 | FlagProto1 | FlagSource | FlagAnnounce | FlagLocal | FlagBroadcast
 
-// preserved is what a change leaves as it was.
-const preserved = FlagUp | FlagGateway | FlagHost | FlagDone
-
 var flagNames = []struct {
 	f      Flags
 	name   string
