@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unsafe"
 
 	uatomic "go.uber.org/atomic"
 
@@ -147,7 +148,9 @@ func (c *Class) AcquireIn(s pserialize.Section, r *Ref, t *Target) {
 	l := s.LWP()
 	p := &l.CPU
 	if n := uint32(p.Top - 1); n < cpu.ChunkSlots && r.place == 0 && !checked {
-		p.Refs.Lives[n] = &t.life
+		// The first field's address without looking whether t is nil, which would be a look
+		// at t.
+		p.Refs.Lives[n] = (*cpu.Life)(unsafe.Pointer(t))
 		p.Top++
 		r.t, r.place = t, p.Top
 		return
@@ -155,7 +158,17 @@ func (c *Class) AcquireIn(s pserialize.Section, r *Ref, t *Target) {
 	c.acquireIn(s, l, r, t)
 }
 
+// acquireIn is AcquireIn for threads, in checked builds, and where places are short or in
+// disorder: a softint still does not look at t.
 func (c *Class) acquireIn(s pserialize.Section, l *lwp.LWP, r *Ref, t *Target) {
+	if p := &l.CPU; !checked && p.Softint && r.place == 0 {
+		p.Spill()
+		i := p.Take()
+		ch, j := p.Chunk(i)
+		ch.Lives[j] = (*cpu.Life)(unsafe.Pointer(t))
+		r.t, r.place = t, p.Base+1+uint64(i)
+		return
+	}
 	if checked && !s.In() {
 		panic(violation("found outside", "%v acquires %v, which it found in a read section that has ended", l, t))
 	}
@@ -286,9 +299,9 @@ func (r *Ref) Copy(l *lwp.LWP, to *Ref) {
 //	                 └────────────Init──────────────┘
 type Target struct {
 	_     noCopy
-	life  cpu.Life
-	id    uint64 // set by Init; never given twice in a domain
-	class *Class // set by Init
+	life  cpu.Life // the first that takes room: AcquireIn
+	id    uint64   // set by Init; never given twice in a domain
+	class *Class   // set by Init
 
 	destroyer *lwp.LWP // who is in Destroy; guarded by class.mu
 }

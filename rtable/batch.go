@@ -2,6 +2,7 @@ package rtable
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 )
 
@@ -239,7 +240,7 @@ func (t *Table) publishFIB(cs []step) {
 	switch n := len(cs); {
 	case n == 0:
 	case n > 1 && n*rebuildCost > t.rib.Size():
-		t.fib.Load(t.rib.AllSorted())
+		t.fib.Load(t.sorted(cs))
 	case n > 1:
 		t.fib.Begin()
 		for _, c := range cs {
@@ -251,6 +252,27 @@ func (t *Table) publishFIB(cs []step) {
 	}
 	if t.fib.Garbage() >= garbage {
 		t.sweep()
+	}
+}
+
+// sorted yields all routes and their slots, ordered by address and then by length. A table
+// that is loaded for the first time, from a list in that order, is the list.
+func (t *Table) sorted(cs []step) iter.Seq2[netip.Prefix, uint32] {
+	m := t.mem.LoadOwn()
+	if len(cs) != t.rib.Size() {
+		return t.rib.AllSorted()
+	}
+	for i := 1; i < len(cs); i++ {
+		if cs[i].new == 0 || !m.entry(cs[i-1].new).before(m.entry(cs[i].new)) {
+			return t.rib.AllSorted()
+		}
+	}
+	return func(yield func(netip.Prefix, uint32) bool) {
+		for _, c := range cs {
+			if !yield(m.entry(c.new).dst(), c.new) {
+				return
+			}
+		}
 	}
 }
 

@@ -32,6 +32,12 @@ const refsWaited = 1 << 30
 
 func (e *Entry) dst() netip.Prefix { return netip.PrefixFrom(e.addr, int(e.bits)) }
 
+// before reports whether e comes before o where routes are ordered.
+func (e *Entry) before(o *Entry) bool {
+	c := e.addr.Compare(o.addr)
+	return c < 0 || c == 0 && e.bits < o.bits
+}
+
 // route returns what e says, without the flags that are in its word.
 func (e *Entry) route() Route {
 	rt := Route{Dst: e.dst(), Gateway: e.hop.Gateway, Out: e.hop.Out, Source: e.hop.Source, Flags: e.hop.Flags}

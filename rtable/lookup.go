@@ -39,7 +39,12 @@ func (t *Table) match6(dst netip.Addr) uint32 {
 // entry is being changed; ref then holds nothing. It panics if ref is in use.
 func (t *Table) Get(l *lwp.LWP, ref *psref.Ref, dst netip.Addr) (*Entry, error) {
 	s := t.psz.ReadEnter(l)
-	slot := t.match(dst)
+	var slot uint32
+	if dst.Is4() {
+		slot = t.fib.Lookup4(fib.Word4(dst))
+	} else {
+		slot = t.match6(dst)
+	}
 	if slot == 0 {
 		s.Exit()
 		return nil, ErrNotFound

@@ -2,6 +2,7 @@ package rtable
 
 import (
 	"net/netip"
+	"unsafe"
 
 	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/internal/invariants"
@@ -35,7 +36,12 @@ type memory struct {
 	hops  []*NextHop    // by what words say
 }
 
-func (m *memory) entry(slot uint32) *Entry { return &m.slabs[slot>>slabBits][slot%slabSize] }
+// entry returns the entry in a slot, without a look at its slab: Go's way to index it begins
+// with one, which is a cache miss to many a lookup.
+func (m *memory) entry(slot uint32) *Entry {
+	first := unsafe.Pointer(m.slabs[slot>>slabBits])
+	return (*Entry)(unsafe.Add(first, uintptr(slot%slabSize)*unsafe.Sizeof(Entry{})))
+}
 
 // store is the writers' side: it gives out slots and next hops. Guarded by Table.mu.
 type store struct {
@@ -44,7 +50,9 @@ type store struct {
 	hops  map[NextHop]uint32
 	uses  []uint32 // of a hop, by how many entries
 	spare []uint32 // hops that none uses
-	last  uint32   // the hop given out last: neighbours have the same
+	// memo is hops that were given out lately, by a hash: a full table has millions of
+	// routes and few next hops, and need not ask the map each time.
+	memo [64]uint32
 }
 
 // quarantine is how many slots rest before one is used again, so that who uses an entry
@@ -78,7 +86,7 @@ func (t *Table) grow(m *memory) *memory {
 	n := *m
 	n.slabs = append(m.slabs, new(slab)) // readers never look beyond the length they loaded
 	if len(n.slabs) > len(m.words)>>slabBits {
-		n.words = make([]hook.Uint32, 2*len(m.words)+slabSize)
+		n.words = make([]hook.Uint32, (len(n.slabs)+len(n.slabs)/4)*slabSize)
 		copy(n.words, m.words) // only writers store to them
 	}
 	t.mem.Store(&n)
@@ -112,28 +120,42 @@ func (t *Table) own(e *Entry) *hook.Uint32 { return &t.mem.LoadOwn().words[e.slo
 func (t *Table) hop(nh NextHop) uint32 {
 	s := &t.store
 	hops := t.mem.LoadOwn().hops
-	if len(hops) > 0 && s.uses[s.last] > 0 && *hops[s.last] == nh {
-		s.uses[s.last]++
-		return s.last
+	memo := &s.memo[nh.hash()%uint32(len(s.memo))]
+	if h := *memo; h < uint32(len(hops)) && s.uses[h] > 0 && *hops[h] == nh {
+		s.uses[h]++
+		return h
 	}
 	h, known := s.hops[nh]
 	if !known {
-		if n := len(s.spare); n > 0 {
-			h = s.spare[n-1]
-			s.spare = s.spare[:n-1]
-			hops[h] = &nh // no word that anybody reads says h
-		} else {
-			h = uint32(len(hops))
-			m := *t.mem.LoadOwn()
-			m.hops = append(m.hops, &nh) // readers never look beyond the length they loaded
-			t.mem.Store(&m)
-			s.uses = append(s.uses, 0)
-		}
-		s.hops[nh] = h
+		h = t.newHop(nh)
 	}
 	s.uses[h]++
-	s.last = h
+	*memo = h
 	return h
+}
+
+// newHop returns a number for a next hop that has none.
+func (t *Table) newHop(nh NextHop) (h uint32) {
+	s := &t.store
+	if n := len(s.spare); n > 0 {
+		h = s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		t.mem.LoadOwn().hops[h] = &nh // no word that anybody reads says h
+	} else {
+		m := *t.mem.LoadOwn()
+		h = uint32(len(m.hops))
+		m.hops = append(m.hops, &nh) // readers never look beyond the length they loaded
+		t.mem.Store(&m)
+		s.uses = append(s.uses, 0)
+	}
+	s.hops[nh] = h
+	return h
+}
+
+// hash tells the next hops of one network apart as well as is needed.
+func (nh *NextHop) hash() uint32 {
+	gw := nh.Gateway.As16()
+	return uint32(gw[15]) ^ uint32(gw[14])<<3 ^ nh.Out.Index
 }
 
 // putHop gives back the next hop that a word said. Nobody who has read the word still looks

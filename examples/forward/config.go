@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/softnet-go/softnet/examples/forward/internal/internet"
+	"github.com/softnet-go/softnet/internal/internet"
 )
 
 // What -unsafe can leave out.

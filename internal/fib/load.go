@@ -28,7 +28,8 @@ func (t *Table) Load(ps iter.Seq2[netip.Prefix, uint32]) {
 			}
 		}
 	}
-	v.arena = b.arena
+	v.arena = make([]uint32, len(b.arena), len(b.arena)+len(b.arena)/8+1<<10)
+	copy(v.arena, b.arena)
 	t.replaceArena(v)
 }
 

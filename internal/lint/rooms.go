@@ -16,6 +16,7 @@ var floors = [][]string{
 	{"ifnet"},                                // things that are referenced
 	{"rtable"},                               //
 	{"rtcache", "netisr", "wqinput"},         // caches, deferral
+	{"internal/seedcache"},                   // the seed's caches, to be compared with
 	{"pfsync/pf"},                            // reference consumers
 	{"pfsync", "carp"},                       //
 }
@@ -32,7 +33,8 @@ var beside = map[string][]string{
 	"internal/verification": {"stacktest/sched"},
 	"internal/lint":         {},
 	"internal/litmus":       {},
-	"examples/...":          {"internal/event", "stacktest", "stacktest/sched", "examples/..."},
+	"internal/internet/...": {"internal/internet"},
+	"examples/...":          {"internal/event", "internal/internet", "internal/seedcache", "stacktest", "stacktest/sched", "examples/..."},
 }
 
 // allowed is what the root go.mod may require, and who may import it.

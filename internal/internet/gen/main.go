@@ -1,7 +1,3 @@
-// Command gen writes the stored table from its source: the test data of the module
-// github.com/gaissmai/bart, in the version that go.mod requires.
-//
-//	go generate ./examples/forward/internal/internet
 package main
 
 import (
@@ -15,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/softnet-go/softnet/examples/forward/internal/internet"
+	"github.com/softnet-go/softnet/internal/internet"
 )
 
 func main() {
