@@ -1,6 +1,19 @@
 package ifnet
 
-import "github.com/softnet-go/softnet/mbuf"
+import "fmt"
 
-// An ID names an interface for as long as it lives, and nothing afterwards: see [mbuf.IfID].
-type ID = mbuf.IfID
+// An ID names an interface for as long as it lives, and nothing afterwards: its index, and
+// the generation of that index, so that the name of an interface that is gone is not the name
+// of the next one with its index. The zero ID names none; 0 is no interface's index.
+type ID struct{ Index, Gen uint32 }
+
+// IsZero reports whether id names no interface.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// String returns "3.1", the index and the generation, or "none".
+func (id ID) String() string {
+	if id.IsZero() {
+		return "none"
+	}
+	return fmt.Sprintf("%d.%d", id.Index, id.Gen)
+}
