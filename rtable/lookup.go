@@ -136,7 +136,8 @@ func (t *Table) hit(slot uint32) Hit {
 	if w&wordUpdating != 0 {
 		return Hit{Err: ErrUpdating}
 	}
-	return Hit{Entry: m.entry(slot), Next: m.hops[w&wordHop]}
+	// Once more: the word may be of an update that has just finished, and its hop a new one.
+	return Hit{Entry: m.entry(slot), Next: t.mem.Load().hops[w&wordHop]}
 }
 
 // PeekBurst is [Table.Peek] for many destinations, whose cache misses overlap. hits must
