@@ -90,6 +90,7 @@ func TestExplore_HitAgainstAMoreSpecificAdd(t *testing.T) {
 			require.NoError(w, w.rt.Add(via("10.0.0.0/24", "192.0.2.2")))
 			added.Store(true)
 		})
+		w.After(func() { w.Assert(w.look() == 2, "the cache never learns") })
 	})
 }
 
