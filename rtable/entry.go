@@ -100,7 +100,7 @@ func (e *Entry) Metrics() Metrics {
 
 // Flags returns the flags of this moment (rt_flags): of an entry that was deleted FlagUp is
 // gone.
-func (e *Entry) Flags() Flags { return e.Route().Flags }
+func (e *Entry) Flags() Flags { return e.route().Flags | e.state() }
 
 // Freed reports whether e has been freed: true tells the caller that it does not hold
 // what it thinks it holds. It is for assertions, and notices most mistakes: the entry of

@@ -168,11 +168,10 @@ func TestBeginUpdate_GivesUpAndLeavesTheEntryUsable(t *testing.T) {
 				defer l.Unbind()
 				e, err := tab.Lookup(ctx, l, addr("10.0.0.1"))
 				require.NoError(t, err)
-				release := func() {}
 				if name == "turn" { // whoever has it waits for other references
 					e.Unref()
 				}
-				release = hold(t, dom, tab)
+				release := hold(t, dom, tab)
 				if name == "turn" {
 					hasty, cancel := context.WithTimeout(ctx, time.Second)
 					require.ErrorIs(t, tab.Change(hasty, l, via("10.0.0.0/8", 2)), context.DeadlineExceeded)
@@ -371,7 +370,7 @@ func TestFree_OneHolderDoesNotStopTheRest(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		synctest.Wait()
 		require.Empty(t, log.String())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.EqualValues(t, 2, tab.Stats().Stuck)
 		require.Equal(t, 2, strings.Count(log.String(), "still held"))

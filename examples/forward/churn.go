@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -15,6 +16,8 @@ import (
 
 const (
 	flapTick   = 5 * time.Millisecond   // how often the flapping catches up with its rate
+	updateTick = 5 * time.Millisecond   // between two changes of an entry in place
+	updateFor  = 50 * time.Millisecond  // how long one may wait for holders
 	renewTick  = 5 * time.Millisecond   // until one is renewed that nobody looks at
 	leaveFirst = 200 * time.Millisecond // until a gateway leaves
 	leaveEvery = 800 * time.Millisecond // between one's return and the next one's leaving
@@ -24,6 +27,7 @@ const (
 // changes is what has been done to the table and the gateways.
 type changes struct {
 	added, deleted, changed uint64 // routes that flap
+	updated                 uint64 // of them, in place, under RTF_UPDATING
 	renewed                 uint64 // neighbour entries
 	left                    uint64 // gateways
 	lost, back              uint64 // routes that left and came back with them
@@ -65,17 +69,34 @@ func (r *router) flap(ctx context.Context, rng *rand.Rand, ps []netip.Prefix, ra
 				there[i] = false
 				r.deleted++
 			default:
-				err = r.table.Batch(func(b *rtable.Batch) error {
-					if err := b.Delete(rt.Dst); err != nil {
-						return err
-					}
-					return b.Add(rt)
-				})
+				err = r.table.Replace(rt)
 				r.changed++
 			}
 			if err != nil {
 				r.faults.add(refused, "%v", err)
 			}
+		}
+	}
+}
+
+// update changes routes that flap in place: the entry stays, packets to it miss until all who
+// hold it have let go, and nobody sees it half changed. One that has just been withdrawn is
+// left out, and one whose holder stays for longer than a beat is as it was.
+func (r *router) update(ctx context.Context, rng *rand.Rand, ps []netip.Prefix) {
+	if len(ps) == 0 {
+		return
+	}
+	l := r.dom.Bind()
+	defer l.Unbind()
+	for pause(ctx, updateTick) {
+		beat, cancel := context.WithTimeout(ctx, updateFor)
+		err := r.table.Change(beat, l, routeTo(ps[rng.IntN(len(ps))], rng.IntN(leaving), 1))
+		cancel()
+		switch {
+		case err == nil:
+			r.updated++
+		case !errors.Is(err, rtable.ErrNotFound) && beat.Err() == nil:
+			r.faults.add(refused, "%v", err)
 		}
 	}
 }

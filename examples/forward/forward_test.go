@@ -77,7 +77,10 @@ func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
 	d.DisallowUnknownFields()
 	require.NoError(t, d.Decode(&rep))
 	require.Zero(t, rep.Violations)
-	require.Equal(t, rep.Packets, rep.Sent+rep.NoRoute+rep.GatewayLeft)
+	require.Equal(t, rep.Packets, rep.Sent+rep.NoRoute+rep.Updating+rep.GatewayLeft)
+	require.Equal(t, rep.Packets, rep.Cache.Hits+rep.Cache.Refills+rep.Cache.NoRoute+rep.Cache.Updating)
+	require.Equal(t, rep.Updating, rep.Cache.Updating)
+	require.Zero(t, rep.Torn)
 	require.Equal(t, 3000, rep.IPv4+rep.IPv6)
 	require.Equal(t, 2, rep.Threads)
 	require.Equal(t, 1, rep.Softints)
@@ -85,7 +88,7 @@ func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
 
 	// It was not vacuous.
 	for what, n := range map[string]uint64{
-		"packets": rep.Packets, "no route": rep.NoRoute, "slept": rep.Slept,
+		"packets": rep.Packets, "hits": rep.Cache.Hits, "refills": rep.Cache.Refills, "updated": rep.Changes.Updated, "no route": rep.NoRoute, "slept": rep.Slept,
 		"added": rep.Changes.Added, "deleted": rep.Changes.Deleted, "changed": rep.Changes.Changed,
 		"renewed": rep.Gateways.Renewed, "left": rep.Gateways.Left, "lost": rep.Gateways.RoutesLost,
 		"freed": rep.Table.Freed, "graces": rep.Table.Graces,
@@ -224,8 +227,9 @@ func TestTraffic_StaysInItsPrefix(t *testing.T) {
 // sample is a report with a number in every place.
 func sample() *report {
 	rep := &report{Seed: 1, Seconds: 5.004, Threads: 2, Softints: 2, IPv4: 901_899, IPv6: 160_147, LoadSeconds: 0.3812, HeapBytes: 163 << 20,
-		Packets: 15_234_567, PerSecond: 3_044_478, Sent: 15_100_000, NoRoute: 134_000, GatewayLeft: 567, Slept: 321}
-	rep.Changes.PerSecond, rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed = 2000.4, 3_334, 3_333, 3_343
+		Packets: 15_234_567, PerSecond: 3_044_478, Sent: 15_100_000, NoRoute: 133_000, Updating: 1_000, GatewayLeft: 567, Slept: 321}
+	rep.Cache.Hits, rep.Cache.Refills, rep.Cache.NoRoute, rep.Cache.Updating = 12_345_678, 2_832_889, 55_000, 1_000
+	rep.Changes.PerSecond, rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed, rep.Changes.Updated = 2000.4, 3_334, 3_333, 3_300, 43
 	rep.Gateways.Renewed, rep.Gateways.Left, rep.Gateways.RoutesLost, rep.Gateways.RoutesBack, rep.Gateways.Longest = 2_345, 5, 221_000, 221_000, 0.00234567
 	rep.Table.Freed, rep.Table.Graces, rep.Table.Trash, rep.Table.Longest = 227_676, 4_321, 12, 0.0123456
 	return rep

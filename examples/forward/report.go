@@ -28,18 +28,28 @@ type report struct {
 	LoadSeconds float64 `json:"loadSeconds"`
 	HeapBytes   uint64  `json:"heapBytes"` // after the load
 
-	Packets     uint64  `json:"packets"` // = Sent + NoRoute + GatewayLeft
+	Packets     uint64  `json:"packets"` // = Sent + NoRoute + Updating + GatewayLeft
 	PerSecond   float64 `json:"packetsPerSecond"`
 	Sent        uint64  `json:"sent"`
 	NoRoute     uint64  `json:"missedNoRoute"`
+	Updating    uint64  `json:"missedUpdating"`
 	GatewayLeft uint64  `json:"missedGatewayLeft"`
 	Slept       uint64  `json:"burstsSleptWith"`
+
+	Cache struct {
+		Hits     uint64 `json:"hits"`
+		Refills  uint64 `json:"refills"`
+		NoRoute  uint64 `json:"missedNoRoute"`
+		Updating uint64 `json:"missedUpdating"`
+	} `json:"cache"` // = Packets
+	Torn uint64 `json:"tornReads"`
 
 	Changes struct {
 		PerSecond float64 `json:"perSecond"`
 		Added     uint64  `json:"added"`
 		Deleted   uint64  `json:"deleted"`
 		Changed   uint64  `json:"changed"`
+		Updated   uint64  `json:"updatedInPlace"`
 	} `json:"routeChanges"`
 	Gateways struct {
 		Renewed    uint64  `json:"renewed"`
@@ -76,12 +86,15 @@ func newReport(c config, ps []netip.Prefix) *report {
 
 // finish fills in what is known when everything has ended.
 func (rep *report) finish(r *router, c counts, atEnd rtable.Stats) {
-	rep.Packets, rep.Sent, rep.NoRoute, rep.GatewayLeft, rep.Slept = c.in, c.sent, c.noRoute, c.gatewayLeft, c.slept
+	rep.Packets, rep.Sent, rep.NoRoute, rep.Updating, rep.GatewayLeft, rep.Slept = c.in, c.sent, c.noRoute, c.updating, c.gatewayLeft, c.slept
+	cs := r.caches.Stats()
+	rep.Cache.Hits, rep.Cache.Refills, rep.Cache.NoRoute, rep.Cache.Updating = cs.Hits, cs.Refills, cs.NoRoute, cs.Updating
+	rep.Torn = r.faults.counts[torn].Load()
 	rep.PerSecond = float64(c.in) / rep.Seconds
 
 	ch := r.changes
-	rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed = ch.added, ch.deleted, ch.changed
-	rep.Changes.PerSecond = float64(ch.added+ch.deleted+ch.changed) / rep.Seconds
+	rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed, rep.Changes.Updated = ch.added, ch.deleted, ch.changed, ch.updated
+	rep.Changes.PerSecond = float64(ch.added+ch.deleted+ch.changed+ch.updated) / rep.Seconds
 	rep.Gateways.Renewed, rep.Gateways.Left = ch.renewed, ch.left
 	rep.Gateways.RoutesLost, rep.Gateways.RoutesBack = ch.lost, ch.back
 	rep.Gateways.Longest = r.class.Stats().Longest.Seconds()
@@ -96,7 +109,11 @@ func (rep *report) finish(r *router, c counts, atEnd rtable.Stats) {
 
 // conserved reports whether every packet that came in was sent or missed for a reason.
 func (rep *report) conserved() bool {
-	return rep.Packets == rep.Sent+rep.NoRoute+rep.GatewayLeft
+	return rep.Packets == rep.accounted()
+}
+
+func (rep *report) accounted() uint64 {
+	return rep.Sent + rep.NoRoute + rep.Updating + rep.GatewayLeft
 }
 
 // ok reports whether every promise was kept.
@@ -131,10 +148,17 @@ func (rep *report) text(w io.Writer) {
 	row("packets", rep.Packets, "%.2f M/s; threads slept with %s bursts of them", rep.PerSecond/1e6, thousands(rep.Slept))
 	row("  sent", rep.Sent, "%.2f %%", share(rep.Sent))
 	row("  no route", rep.NoRoute, "%.2f %%: theirs was withdrawn, or had gone with its gateway", share(rep.NoRoute))
+	row("  updating", rep.Updating, "%.2f %%: theirs was being changed", share(rep.Updating))
 	row("  gateway left", rep.GatewayLeft, "%.2f %%: between finding the route and finding the gateway", share(rep.GatewayLeft))
+	ca := rep.Cache
+	row("cache hits", ca.Hits, "%.2f %% of packets", share(ca.Hits))
+	row("  refills", ca.Refills, "%.2f %%", share(ca.Refills))
+	row("  no route", ca.NoRoute, "%.2f %%, and remembered", share(ca.NoRoute))
+	row("  updating", ca.Updating, "%.2f %%", share(ca.Updating))
+	row("torn reads", rep.Torn, "of routes and gateways that were held")
 	c := rep.Changes
-	row("route changes", c.Added+c.Deleted+c.Changed, "%.0f/s: %s added, %s deleted, %s changed",
-		c.PerSecond, thousands(c.Added), thousands(c.Deleted), thousands(c.Changed))
+	row("route changes", c.Added+c.Deleted+c.Changed+c.Updated, "%.0f/s: %s added, %s deleted, %s replaced, %s updated in place",
+		c.PerSecond, thousands(c.Added), thousands(c.Deleted), thousands(c.Changed), thousands(c.Updated))
 	g := rep.Gateways
 	row("gateways left", g.Left, "with %s routes; %s came back", thousands(g.RoutesLost), thousands(g.RoutesBack))
 	row("  renewed", g.Renewed, "neighbour entries; longest Destroy %s", seconds(g.Longest))
@@ -148,7 +172,7 @@ func (rep *report) text(w io.Writer) {
 
 	switch {
 	case !rep.conserved():
-		fmt.Fprintf(w, "\nBROKEN: %s packets came in, %s are accounted for\n", thousands(rep.Packets), thousands(rep.Sent+rep.NoRoute+rep.GatewayLeft))
+		fmt.Fprintf(w, "\nBROKEN: %s packets came in, %s are accounted for\n", thousands(rep.Packets), thousands(rep.accounted()))
 	case rep.Violations > 0:
 		fmt.Fprintf(w, "\nCAUGHT after %s: %s\n", seconds(rep.FirstAfter), rep.First)
 	case rep.Unsafe != "":

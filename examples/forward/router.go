@@ -14,12 +14,14 @@ import (
 	"github.com/softnet-go/softnet/pserialize"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
+	"github.com/softnet-go/softnet/rtcache"
 )
 
 // A router is a routing table, the gateways its routes lead to, and the books.
 type router struct {
 	dom    *lwp.Domain
 	table  *rtable.Table
+	caches *rtcache.PerLWP
 	psz    *pserialize.Serializer // its sections cover finding a gateway in its place
 	class  *psref.Class           // of the gateways
 	places [gateways]atomic.Pointer[gateway]
@@ -32,7 +34,7 @@ type router struct {
 
 func newRouter(unsafe string) *router {
 	dom := lwp.NewDomain()
-	r := &router{dom: dom, table: rtable.New(dom), psz: pserialize.New(dom), class: psref.NewClass(dom, "gateway"),
+	r := &router{dom: dom, table: rtable.New(dom), caches: rtcache.NewPerLWP(dom, 0), psz: pserialize.New(dom), class: psref.NewClass(dom, "gateway"),
 		unsafe: unsafe, looking: make(chan uint32)}
 	for i := range r.places {
 		r.install(i, 1, 1)
@@ -108,6 +110,7 @@ func forward(ctx context.Context, c config, ps []netip.Prefix, progress io.Write
 	}
 	if c.churn > 0 {
 		changing.Go(func() { r.flap(running, c.random(1), tr.flapping, c.churn) })
+		changing.Go(func() { r.update(running, c.random(3), tr.flapping) })
 		changing.Go(func() { r.renew(running, patient, c.random(2)) })
 		changing.Go(func() { r.leave(running, patient, tr.leavers()) })
 	}

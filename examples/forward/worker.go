@@ -8,6 +8,7 @@ import (
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
+	"github.com/softnet-go/softnet/rtcache"
 )
 
 // How workers work.
@@ -17,6 +18,9 @@ const (
 	round     = 256     // bursts after which it looks after the packet that is set aside
 	seldom    = 4       // rounds after which a thread sleeps, and is preempted in a section
 	destsEach = 1 << 16 // destinations that a worker goes round
+
+	flows = 32 // that are under way at once: so many destinations come in turn
+	train = 8  // packets that each has before other flows begin
 
 	// A packet is set aside for so many rounds while its route stays, and for so many
 	// when it has gone: it is to be sent at the worst moment.
@@ -30,8 +34,8 @@ const (
 // A packet is in flight: received and not yet sent.
 type packet struct {
 	to    dest
+	ro    *rtcache.Cache // holds rte
 	rte   *rtable.Entry
-	ref   psref.Ref
 	route rtable.Route // what rte said when it was found
 	gw    *gateway
 	gwRef psref.Ref
@@ -39,14 +43,15 @@ type packet struct {
 
 // counts is what became of the packets of one worker, or of all.
 type counts struct {
-	in, sent, noRoute, gatewayLeft uint64
-	slept                          uint64 // bursts that a thread slept with
+	in, sent, noRoute, updating, gatewayLeft uint64
+	slept                                    uint64 // bursts that a thread slept with
 }
 
 func (c *counts) add(d counts) {
 	c.in += d.in
 	c.sent += d.sent
 	c.noRoute += d.noRoute
+	c.updating += d.updating
 	c.gatewayLeft += d.gatewayLeft
 	c.slept += d.slept
 }
@@ -59,7 +64,8 @@ type worker struct {
 	l       *lwp.LWP
 	softint bool
 	dests   []dest
-	next    int // of dests
+	n       int // packets taken in from the flows under way and before
+	flap    int // of dests: where the last packet that was set aside went
 	counts
 	told atomic.Uint64 // sent, as of the last turn
 
@@ -99,7 +105,7 @@ func (w *worker) run(stop *atomic.Bool) {
 func (w *worker) forward(sleep bool) {
 	n := 0
 	for range w.flight {
-		if w.receive(&w.flight[n]) {
+		if w.receive(&w.flight[n], w.arrives()) {
 			n++
 		}
 	}
@@ -133,41 +139,51 @@ func (w *worker) setAside() {
 		runtime.Gosched()
 		w.l.Online()
 	}
-	w.next = (w.next + flapEvery - 1) / flapEvery * flapEvery % len(w.dests)
-	if w.receive(&w.aside) {
+	w.flap = (w.flap + flapEvery) % len(w.dests)
+	if w.receive(&w.aside, w.dests[w.flap]) {
 		w.wait = asideFor
 	}
 }
 
-// receive takes the next packet in, looks up where it goes and refers to that. It reports
-// false if it goes nowhere.
-func (w *worker) receive(p *packet) bool {
-	r, d := w.r, w.dests[w.next]
-	w.next = (w.next + 1) % len(w.dests)
+// arrives returns where the next packet goes: that of each of some flows in turn, until they
+// have sent their trains and others begin.
+func (w *worker) arrives() dest {
+	i := w.n/(flows*train)*flows + w.n%flows
+	w.n++
+	return w.dests[i%len(w.dests)]
+}
+
+// receive takes a packet in, looks up where it goes and refers to that. It reports false if
+// it goes nowhere.
+func (w *worker) receive(p *packet, d dest) bool {
+	r := w.r
 	w.in++
-	rte, err := r.table.Get(w.l, &p.ref, d.addr)
+	p.ro = r.caches.Cache(w.l, d.addr)
+	rte, err := p.ro.Lookup(w.l, r.table, d.addr)
 	if err != nil {
-		w.noRoute++
-		if d.steady {
+		switch {
+		case err == rtable.ErrUpdating: // its longest match is one of those that flap
+			w.updating++
+		case d.steady:
 			r.faults.add(missed, "%v found no route", d.addr)
+			fallthrough
+		default:
+			w.noRoute++
 		}
 		return false
 	}
-	p.to, p.rte, p.route = d, rte, rte.Route()
-	p.route.Flags |= rtable.FlagUp
+	p.to, p.rte, p.route = d, rte, says(rte)
 	if d.steady && p.route.Dst.Bits() < int(d.bits) {
 		r.faults.add(missed, "%v found %v only, and not its route of length %d", d.addr, p.route, d.bits)
 	}
 	if r.unsafe == skipPsref {
-		p.ref.Release(w.l) // as if having found it were enough
+		p.ro.Release(w.l) // as if having found it were enough
 	}
 	if w.findGateway(p) {
 		return true
 	}
 	w.gatewayLeft++
-	if p.ref.Held() {
-		p.ref.Release(w.l)
-	}
+	w.letGo(p)
 	return false
 }
 
@@ -216,10 +232,22 @@ func (w *worker) send(p *packet) {
 	if p.gwRef.Held() {
 		p.gwRef.Release(w.l)
 	}
-	if p.ref.Held() {
-		p.ref.Release(w.l)
-	}
+	w.letGo(p)
 	w.sent++
+}
+
+func (w *worker) letGo(p *packet) {
+	if w.r.unsafe != skipPsref {
+		p.ro.Release(w.l)
+	}
+}
+
+// says returns what an entry says and what nobody may change while it is held. It may be
+// deleted meanwhile, and flagged by somebody who waits for whoever holds it.
+func says(e *rtable.Entry) rtable.Route {
+	rt := e.Route()
+	rt.Flags &^= rtable.FlagUp | rtable.FlagUpdating
+	return rt
 }
 
 // sameRoute reports whether the entry says what it said. In checked builds one that has
@@ -230,7 +258,5 @@ func (p *packet) sameRoute() (same bool) {
 			panic(v)
 		}
 	}()
-	now := p.rte.Route()
-	now.Flags |= rtable.FlagUp // it may have been deleted meanwhile
-	return now == p.route && p.route.Dst.Contains(p.to.addr)
+	return says(p.rte) == p.route && p.route.Dst.Contains(p.to.addr)
 }
