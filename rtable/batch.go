@@ -262,8 +262,8 @@ func (t *Table) sorted(cs []step) iter.Seq2[netip.Prefix, uint32] {
 	if len(cs) != t.rib.Size() {
 		return t.rib.AllSorted()
 	}
-	for i := 1; i < len(cs); i++ {
-		if cs[i].new == 0 || !m.entry(cs[i-1].new).before(m.entry(cs[i].new)) {
+	for i, c := range cs {
+		if c.new == 0 || i > 0 && !m.entry(cs[i-1].new).before(m.entry(c.new)) {
 			return t.rib.AllSorted()
 		}
 	}

@@ -370,6 +370,19 @@ func TestBatch_LeavesTheOldSnapshotAlone(t *testing.T) {
 	}
 }
 
+// A batch with as many changes as the table then has routes need not be all of them.
+func TestBatch_AsLongAsTheTable(t *testing.T) {
+	dom, tab := open(t, via("10.0.0.0/8", 1), via("11.0.0.0/8", 2))
+	require.NoError(t, tab.Batch(func(b *rtable.Batch) error {
+		return errors.Join(b.Delete(prefix("10.0.0.0/8")), b.Add(via("12.0.0.0/8", 3)))
+	}))
+	l := dom.BindSoftint("test")
+	defer l.Unbind()
+	require.Equal(t, rtable.ErrNotFound, tab.Peek(l, addr("10.0.0.1")).Err)
+	require.Equal(t, gateway(2), tab.Peek(l, addr("11.0.0.1")).Next.Gateway)
+	require.Equal(t, gateway(3), tab.Peek(l, addr("12.0.0.1")).Next.Gateway)
+}
+
 func TestBatch_EndsWithItsFunction(t *testing.T) {
 	_, tab := open(t)
 	var kept *rtable.Batch
