@@ -17,7 +17,10 @@ type PerLWP struct {
 }
 
 // A set is one LWP's caches, by the destination's hash.
-type set struct{ caches []Cache }
+type set struct {
+	caches []Cache
+	turn   uint64 // raised whenever one is asked for
+}
 
 // DefaultSize is how many caches an LWP has unless it is said otherwise.
 const DefaultSize = 64
@@ -38,13 +41,15 @@ func NewPerLWP(dom *lwp.Domain, size int) *PerLWP {
 const probes = 4
 
 // Cache returns the cache of l in which dst is looked up: one that knows it, if there is
-// one, or one that knows nothing, and in any case one that is not held. It never blocks, and allocates the first time,
+// one, or else of those that dst may be in the one that was not asked for longest; and in any
+// case one that is not held. It never blocks, and allocates the first time,
 // and when all caches dst may be in are held at once.
 func (p *PerLWP) Cache(l *lwp.LWP, dst netip.Addr) *Cache {
 	s := p.local.Get(l)
 	if s.caches == nil {
 		s.caches = make([]Cache, p.size)
 	}
+	s.turn++
 	h := hash(dst)
 	var free *Cache
 	for i := range min(probes, p.size) {
@@ -53,15 +58,17 @@ func (p *PerLWP) Cache(l *lwp.LWP, dst netip.Addr) *Cache {
 			continue
 		}
 		if c.dst == dst {
+			c.turn = s.turn
 			return c
 		}
-		if free == nil || free.dst.IsValid() && !c.dst.IsValid() {
+		if free == nil || c.turn < free.turn {
 			free = c
 		}
 	}
 	if free == nil {
 		return new(Cache)
 	}
+	free.turn = s.turn
 	return free
 }
 

@@ -28,6 +28,7 @@ type Cache struct {
 	site   invariants.Site
 
 	stats Stats
+	turn  uint64 // when a PerLWP has given it out
 }
 
 // Stats counts what a Cache was asked. Lookups is the sum of the others.
