@@ -345,11 +345,29 @@ func TestDeleteWait_HandsOverWhatItCannotWaitFor(t *testing.T) {
 	})
 }
 
+// A logbook is what a logger writes to while a test reads it.
+type logbook struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (lb *logbook) Write(p []byte) (int, error) {
+	lb.mu.Lock()
+	defer lb.mu.Unlock()
+	return lb.b.Write(p)
+}
+
+func (lb *logbook) String() string {
+	lb.mu.Lock()
+	defer lb.mu.Unlock()
+	return lb.b.String()
+}
+
 // One holder that stays does not keep what was deleted after from being freed, and is
 // reported by name once the table has lost its patience.
 func TestFree_OneHolderDoesNotStopTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logbook
 		dom := lwp.NewDomain()
 		tab := rtable.New(dom, rtable.WithPatience(time.Minute), rtable.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		l := dom.Bind()

@@ -1,0 +1,3 @@
+// Package lockorder is the lesson about an order of locks that nobody has kept and nobody has
+// been hurt by, yet.
+package lockorder
