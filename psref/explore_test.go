@@ -3,6 +3,7 @@ package psref_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -504,4 +505,76 @@ func TestExplore_SoftintDestroyFailsAndHoldersGoOn(t *testing.T) {
 			r.Release(l)
 		})
 	})
+}
+
+// Many are destroyed at once while one is released, one copied, and one looked for: each is
+// dead only when nobody has it.
+func TestExplore_CondemnAgainstHolders(t *testing.T) {
+	explore(t, func(w *world) {
+		x, y := w.cur.Load(), w.thing()
+		holder, owner := w.dom.Bind(), w.dom.Bind()
+		var r psref.Ref
+		require.True(w, w.class.Acquire(holder, &r, &x.target))
+		w.Go("holder", func() {
+			var second psref.Ref
+			r.Copy(holder, &second)
+			r.Release(holder)
+			w.use(x)
+			second.Release(holder)
+			w.try(holder, &r, y)
+			holder.Unbind()
+		})
+		w.Go("owner", func() {
+			w.cur.Store(nil)
+			require.NoError(w, w.class.Condemn(w.Context(), owner, []*psref.Target{&x.target, &y.target}))
+			for _, z := range []*thing{x, y} {
+				for !z.target.Reap(time.Now()) {
+					sched.Yield()
+				}
+				z.freed = true
+			}
+			owner.Unbind()
+		})
+	})
+}
+
+// Who finds a thing in a section acquires it without a look at it, and the owner, who has
+// waited for the section, finds the reference.
+func TestExplore_AcquireInAgainstCondemn(t *testing.T) {
+	for _, softint := range []bool{false, true} {
+		explore(t, func(w *world) {
+			reader, owner := w.dom.Bind(), w.dom.Bind()
+			if softint {
+				reader.Unbind()
+				reader = w.dom.BindSoftint("reader")
+			}
+			w.Go("reader", func() {
+				var r psref.Ref
+				s := w.psz.ReadEnter(reader)
+				x := w.cur.Load()
+				if x != nil {
+					w.class.AcquireIn(s, &r, &x.target)
+				}
+				s.Exit()
+				reader.Checkpoint()
+				if x != nil {
+					w.use(x)
+					r.Release(reader)
+				}
+				reader.Checkpoint()
+				reader.Unbind()
+			})
+			w.Go("owner", func() {
+				x := w.cur.Load()
+				w.cur.Store(nil)
+				require.NoError(w, w.psz.Perform(w.Context(), owner))
+				require.NoError(w, w.class.Condemn(w.Context(), owner, []*psref.Target{&x.target}))
+				for !x.target.Reap(time.Now()) {
+					sched.Yield()
+				}
+				x.freed = true
+				owner.Unbind()
+			})
+		})
+	}
 }

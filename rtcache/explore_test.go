@@ -94,6 +94,17 @@ func TestExplore_HitAgainstAMoreSpecificAdd(t *testing.T) {
 	})
 }
 
+// The same of a cache that is being filled meanwhile: it may have the old answer, and knows
+// how old that is.
+func TestExplore_FillAgainstAMoreSpecificAdd(t *testing.T) {
+	explore(t, func(w *world) {
+		w.cache.Invalidate()
+		w.Go("packet", func() { w.look() })
+		w.Go("writer", func() { require.NoError(w, w.rt.Add(via("10.0.0.0/24", "192.0.2.2"))) })
+		w.After(func() { w.Assert(w.look() == 2, "the cache never learns") })
+	})
+}
+
 // A hit and an update never look at the entry at once, and what the update has set is seen
 // by every hit after it.
 func TestExplore_HitAgainstUpdate(t *testing.T) {

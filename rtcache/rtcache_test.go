@@ -42,9 +42,16 @@ func open(t *testing.T, rts ...rtable.Route) (*lwp.LWP, *rtable.Table) {
 	l := dom.Bind()
 	t.Cleanup(func() {
 		l.Unbind()
-		require.NoError(t, rt.Close(ctx))
+		closeTable(t, rt)
 	})
 	return l, rt
+}
+
+// closeTable closes a table whose entries a failed test may still hold.
+func closeTable(t *testing.T, rt *rtable.Table) {
+	patient, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	require.NoError(t, rt.Close(patient))
 }
 
 // gateway looks dst up in a cache and lets go of it.
@@ -95,7 +102,7 @@ func TestLookup_FollowsTheTable(t *testing.T) {
 func TestLookup_OfSomethingElseIsAMiss(t *testing.T) {
 	l, rt := open(t, via("10.0.0.0/8", "192.0.2.1"), via("11.0.0.0/8", "192.0.2.2"))
 	other := rtable.New(l.Domain())
-	defer func() { require.NoError(t, other.Close(ctx)) }()
+	defer closeTable(t, other)
 	require.NoError(t, other.Add(via("10.0.0.0/8", "192.0.2.3")))
 	require.NoError(t, other.Add(via("12.0.0.0/8", "192.0.2.3"))) // both are of generation 2
 	require.Equal(t, rt.Generation(), other.Generation())
