@@ -3,6 +3,7 @@
 //
 //	go run ./bench                       every group
 //	go run ./bench -only ground          lwp, pserialize, psref, witness, internal/hook
+//	go run ./bench -only routing         rtable and rtcache, in the full Internet table
 //	go run ./bench -run 'psref.*thread'  the rows whose name matches
 //	go run ./bench -list                 the rows, their targets and peers; nothing is run
 //	go run ./bench -quick                a glance: a few seconds, rough figures

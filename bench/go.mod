@@ -3,12 +3,15 @@ module github.com/softnet-go/softnet/bench
 go 1.25.0
 
 require (
+	github.com/gaissmai/bart v0.30.0
+	github.com/hashicorp/go-immutable-radix/v2 v2.1.0
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/softnet-go/softnet v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 
 require (
+	github.com/hashicorp/golang-lru/v2 v2.0.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )

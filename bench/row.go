@@ -17,6 +17,7 @@ type group struct {
 // groups is what bench knows.
 var groups = []group{
 	{"ground", ground},
+	{"routing", routing},
 }
 
 // A row is something of ours and what it is held against.
