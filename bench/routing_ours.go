@@ -203,7 +203,7 @@ func (r *router) peek(id, n int) {
 
 func (r *router) peekAll(l *lwp.LWP, as []netip.Addr) (sum int) {
 	for _, a := range as {
-		if h := r.rt.Peek(l, a); h.Err == nil {
+		if h := r.rt.Peek(l, a); h.Err() == nil {
 			sum += int(h.Next.Out.Index)
 		}
 		l.Checkpoint()
@@ -232,7 +232,7 @@ func (r *router) getBurst(id, n int) {
 			n -= len(as)
 			r.rt.GetBurst(l, refs[:], as, hits[:])
 			for i := len(as) - 1; i >= 0; i-- {
-				if hits[i].Err == nil {
+				if hits[i].Err() == nil {
 					refs[i].Release(l)
 				}
 			}
@@ -320,7 +320,7 @@ func (r *router) forward(id, n int) {
 			as := r.next(id, min(n, burst))
 			n -= len(as)
 			for _, a := range as {
-				if h := r.rt.Peek(l, a); h.Err == nil {
+				if h := r.rt.Peek(l, a); h.Err() == nil {
 					sum += int(h.Next.Out.Index)
 				}
 			}

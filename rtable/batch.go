@@ -59,28 +59,27 @@ func (t *Table) batch(f func(b *Batch) error, dispose func([]*corpse)) ([]*corps
 // Add is [Table.Add] as part of the batch. Errors: [ErrExists], [ErrInvalid],
 // [ErrUnreachable].
 func (b *Batch) Add(rt Route) error {
-	return b.put(rt, false)
+	return b.put(&rt, false)
 }
 
 // Replace is [Table.Replace] as part of the batch. Errors: [ErrNotFound], [ErrInvalid],
 // [ErrUnreachable].
 func (b *Batch) Replace(rt Route) error {
-	return b.put(rt, true)
+	return b.put(&rt, true)
 }
 
-func (b *Batch) put(rt Route, replace bool) error {
+func (b *Batch) put(rt *Route, replace bool) error {
 	b.mustBeOpen()
 	t, doing := b.t, "add"
 	if replace {
 		doing = "replace"
 	}
-	rt, ok := rt.canonical()
 	err := error(ErrInvalid)
-	if ok {
-		err = t.resolve(&rt)
+	if rt.canonize() {
+		err = t.resolve(rt)
 	}
 	if err != nil {
-		return fmt.Errorf("rtable: %s %v: %w", doing, rt, err)
+		return refused(doing, *rt, err)
 	}
 	var s step
 	t.rib.Modify(rt.Dst, func(old uint32, there bool) (uint32, bool) {
@@ -96,10 +95,14 @@ func (b *Batch) put(rt Route, replace bool) error {
 		return s.new, false
 	})
 	if err != nil {
-		return fmt.Errorf("rtable: %s %v: %w", doing, rt, err)
+		return refused(doing, *rt, err)
 	}
 	b.steps = append(b.steps, s)
 	return nil
+}
+
+func refused(doing string, rt Route, err error) error {
+	return fmt.Errorf("rtable: %s %v: %w", doing, rt, err)
 }
 
 // Delete is [Table.Delete] as part of the batch. Error: [ErrNotFound].

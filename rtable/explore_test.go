@@ -124,7 +124,7 @@ func TestExplore_TwoWritersOfNeighbours(t *testing.T) {
 		w.After(func() {
 			l := w.dom.BindSoftint("after")
 			for _, dst := range []string{"10.0.0.1", "10.0.1.1", "10.0.2.1"} {
-				w.Assert(w.tab.Peek(l, addr(dst)).Err == nil, "%s is lost", dst)
+				w.Assert(w.tab.Peek(l, addr(dst)).Err() == nil, "%s is lost", dst)
 			}
 			l.Unbind()
 		})
@@ -222,8 +222,8 @@ func TestExplore_PeekAgainstChange(t *testing.T) {
 		psz := pserialize.New(w.dom)
 		w.thread("packet", func(l *lwp.LWP) {
 			s := psz.ReadEnter(l)
-			if hit := w.tab.Peek(l, addr("10.0.0.1")); hit.Err == nil {
-				w.use(hit.Entry)
+			if hit := w.tab.Peek(l, addr("10.0.0.1")); hit.Err() == nil {
+				w.use(hit.Entry())
 			}
 			s.Exit()
 		})

@@ -102,12 +102,33 @@ func (t *Table) Again(l *lwp.LWP, ref *psref.Ref, e *Entry, gen uint64) bool {
 // an entry does not raise it.
 func (t *Table) Generation() uint64 { return t.gen.Load() }
 
-// A Hit is what a lookup without a reference has found. Its Err is nil, [ErrNotFound] or
-// [ErrUpdating].
+// A Hit is what a lookup without a reference has found.
 type Hit struct {
-	Entry *Entry
-	Next  *NextHop // what it says; may be kept
-	Err   error
+	// Next is what the entry says, nil if there is none. It may be kept.
+	Next *NextHop
+
+	// All of it is three words: the compiler keeps no more than four in registers.
+	m    *memory
+	slot uint32 // 0 for no entry
+}
+
+// Err returns nil, [ErrNotFound], or [ErrUpdating].
+func (h Hit) Err() error {
+	switch {
+	case h.Next != nil:
+		return nil
+	case h.slot != 0:
+		return ErrUpdating
+	}
+	return ErrNotFound
+}
+
+// Entry returns the entry, or nil if Next is. It is as good as the lookup was.
+func (h Hit) Entry() *Entry {
+	if h.Next == nil {
+		return nil
+	}
+	return h.m.entry(h.slot)
 }
 
 // Peek returns the entry with the longest prefix that contains dst, without any reference:
@@ -118,7 +139,10 @@ func (t *Table) Peek(l *lwp.LWP, dst netip.Addr) Hit {
 	if l.CPU.Depth == 0 {
 		mayNotPeek(l)
 	}
-	return t.hit(t.match(dst))
+	if dst.Is4() {
+		return t.hit(t.fib.Lookup4(fib.Word4(dst)))
+	}
+	return t.hit(t.match6(dst))
 }
 
 //go:noinline
@@ -129,15 +153,14 @@ func mayNotPeek(l *lwp.LWP) {
 // hit returns what is in a slot.
 func (t *Table) hit(slot uint32) Hit {
 	if slot == 0 {
-		return Hit{Err: ErrNotFound}
+		return Hit{}
 	}
-	m := t.mem.Load()
-	w := m.words[slot].Load()
+	w := t.mem.Load().words[slot].Load()
 	if w&wordUpdating != 0 {
-		return Hit{Err: ErrUpdating}
+		return Hit{slot: slot}
 	}
-	// Once more: the word may be of an update that has just finished, and its hop a new one.
-	return Hit{Entry: m.entry(slot), Next: t.mem.Load().hops[w&wordHop]}
+	m := t.mem.Load() // after the word: that may be of an update that has just finished
+	return Hit{Next: m.hops[w&wordHop], m: m, slot: slot}
 }
 
 // PeekBurst is [Table.Peek] for many destinations, whose cache misses overlap. hits must
@@ -158,7 +181,7 @@ func (t *Table) PeekBurst(l *lwp.LWP, dsts []netip.Addr, hits []Hit) {
 }
 
 // GetBurst is [Table.Get] for many destinations, whose cache misses overlap. refs and hits
-// must have room for all; each ref whose hit has no Err is to be released.
+// must have room for all; each ref whose hit has a Next is to be released.
 func (t *Table) GetBurst(l *lwp.LWP, refs []psref.Ref, dsts []netip.Addr, hits []Hit) {
 	refs, hits = refs[:len(dsts)], hits[:len(dsts)]
 	var slots [fib.Burst]uint32
@@ -167,8 +190,8 @@ func (t *Table) GetBurst(l *lwp.LWP, refs []psref.Ref, dsts []netip.Addr, hits [
 		n := t.matchBurst(dsts, &slots)
 		for i, slot := range slots[:n] {
 			hits[i] = t.hit(slot)
-			if e := hits[i].Entry; e != nil {
-				t.class.AcquireIn(s, &refs[i], &e.target)
+			if hits[i].Next != nil {
+				t.class.AcquireIn(s, &refs[i], &hits[i].m.entry(slot).target)
 			}
 		}
 		s.Exit()

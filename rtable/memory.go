@@ -60,7 +60,7 @@ type store struct {
 const quarantine = 256
 
 // allocate returns an entry for a route, which nobody finds yet.
-func (t *Table) allocate(rt Route) *Entry {
+func (t *Table) allocate(rt *Route) *Entry {
 	s := &t.store
 	var slot uint32
 	if len(s.free) > quarantine && !invariants.Enabled {
@@ -94,7 +94,7 @@ func (t *Table) grow(m *memory) *memory {
 }
 
 // fill makes e say what rt says, but for its destination, and its word what state says.
-func (t *Table) fill(e *Entry, rt Route, state uint32) {
+func (t *Table) fill(e *Entry, rt *Route, state uint32) {
 	h := t.hop(rt.nextHop())
 	e.hop, e.metrics = t.mem.LoadOwn().hops[h], nil
 	if rt.Metrics != (Metrics{}) {

@@ -170,9 +170,9 @@ func (m *machine) batch(t *rapid.T) {
 			want, wantErr := m.model.get(dst)
 			s := psz.ReadEnter(l)
 			hit := m.tab.Peek(l, dst)
-			require.Equal(t, wantErr, hit.Err)
+			require.Equal(t, wantErr, hit.Err())
 			if wantErr == nil {
-				require.Equal(t, want, hit.Entry.Route())
+				require.Equal(t, want, hit.Entry().Route())
 			}
 			s.Exit()
 		}

@@ -39,15 +39,15 @@ func (rt Route) String() string {
 	return b.String()
 }
 
-// canonical returns rt as a table keeps it, and whether it is a route: it has a prefix that
-// an address can match, and says where to send, or that nothing is to be sent.
-func (rt Route) canonical() (Route, bool) {
+// canonize makes rt what a table keeps of it, and reports whether it is a route: it has a
+// prefix that an address can match, and says where to send, or that nothing is to be sent.
+func (rt *Route) canonize() bool {
 	dst := rt.Dst.Masked()
 	if !dst.IsValid() || dst.Addr().Is4In6() {
-		return rt, false
+		return false
 	}
 	if !rt.Gateway.IsValid() && rt.Out.IsZero() && rt.Flags&(FlagReject|FlagBlackhole) == 0 {
-		return rt, false
+		return false
 	}
 	rt.Dst = dst
 	rt.Flags &= given
@@ -57,7 +57,7 @@ func (rt Route) canonical() (Route, bool) {
 	if dst.IsSingleIP() {
 		rt.Flags |= FlagHost
 	}
-	return rt, true
+	return true
 }
 
 // Metrics is what is known of the way to a destination (struct rt_metrics). Zero means
@@ -98,6 +98,6 @@ type NextHop struct {
 	Flags   Flags  // of the route, without UP, HOST and UPDATING
 }
 
-func (rt Route) nextHop() NextHop {
+func (rt *Route) nextHop() NextHop {
 	return NextHop{rt.Gateway, rt.Out, rt.Source, rt.Metrics.MTU, rt.Flags &^ (FlagUp | FlagHost | FlagUpdating)}
 }

@@ -378,7 +378,7 @@ func TestBatch_AsLongAsTheTable(t *testing.T) {
 	}))
 	l := dom.BindSoftint("test")
 	defer l.Unbind()
-	require.Equal(t, rtable.ErrNotFound, tab.Peek(l, addr("10.0.0.1")).Err)
+	require.Equal(t, rtable.ErrNotFound, tab.Peek(l, addr("10.0.0.1")).Err())
 	require.Equal(t, gateway(2), tab.Peek(l, addr("11.0.0.1")).Next.Gateway)
 	require.Equal(t, gateway(3), tab.Peek(l, addr("12.0.0.1")).Next.Gateway)
 }

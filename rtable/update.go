@@ -165,8 +165,7 @@ func (u *Update) Route() Route {
 func (u *Update) Set(rt Route) error {
 	u.mustLast("Set")
 	t := u.e.t
-	rt, ok := rt.canonical()
-	if !ok || rt.Dst != u.old.Dst {
+	if !rt.canonize() || rt.Dst != u.old.Dst {
 		return fmt.Errorf("rtable: change %v to %v: %w", u.old, rt, ErrInvalid)
 	}
 	rt.Flags = rt.Flags&^FlagDone | u.old.Flags&FlagDone | FlagUp
@@ -189,7 +188,7 @@ func (u *Update) Finish() {
 	word := t.own(e).LoadOwn()
 	gone := word & wordGone
 	if u.new != u.old {
-		t.fill(e, u.new, gone)
+		t.fill(e, &u.new, gone)
 		t.putHop(word)
 		t.changes.Inc()
 	} else {

@@ -43,11 +43,11 @@ func TestLookup_MeetsAnUpdate(t *testing.T) {
 			func() error { _, err := tab.Get(softint, &ref, addr("10.0.0.1")); return err },
 			func() error { _, err := tab.GetContext(ctx, softint, &ref, addr("10.0.0.1")); return err },
 			func() error { _, err := tab.Lookup(ctx, softint, addr("10.0.0.1")); return err },
-			func() error { return tab.Peek(softint, addr("10.0.0.1")).Err },
+			func() error { return tab.Peek(softint, addr("10.0.0.1")).Err() },
 		} {
 			require.Equal(t, rtable.ErrUpdating, get())
 		}
-		require.NoError(t, tab.Peek(softint, addr("11.0.0.1")).Err)
+		require.NoError(t, tab.Peek(softint, addr("11.0.0.1")).Err())
 		softint.Unbind()
 		own, err := tab.Lookup(ctx, updater, addr("10.0.0.1"))
 		require.NoError(t, err)
@@ -619,14 +619,15 @@ func TestBurst_TellsWhatPeekTells(t *testing.T) {
 			tab.GetBurst(l, refs, dsts, got)
 			require.Equal(t, hits, got)
 			for i := range refs {
-				require.Equal(t, hits[i].Err == nil, refs[i].Held())
+				require.Equal(t, hits[i].Err() == nil, refs[i].Held())
 				if refs[i].Held() {
 					refs[i].Release(l)
 				}
 			}
 		}
 	}
-	require.Equal(t, rtable.Hit{Err: rtable.ErrNotFound}, tab.Peek(l, addr("192.0.2.1")))
+	require.Equal(t, rtable.ErrNotFound, tab.Peek(l, addr("192.0.2.1")).Err())
+	require.Nil(t, tab.Peek(l, addr("192.0.2.1")).Entry())
 }
 
 // cycle returns n addresses, those of all again and again.

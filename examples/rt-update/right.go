@@ -81,8 +81,8 @@ func right(r *event.Recorder) (broken error) {
 		time.Sleep(3 * lesson.Step / 2)
 		l := dom.BindSoftint("input")
 		defer l.Unbind()
-		if hit := rt.Peek(l, dst); hit.Err != nil {
-			r.Record("softint", "miss", dst.String(), hit.Err.Error())
+		if hit := rt.Peek(l, dst); hit.Err() != nil {
+			r.Record("softint", "miss", dst.String(), hit.Err().Error())
 		}
 	})
 
