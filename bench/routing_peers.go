@@ -84,6 +84,18 @@ func (r *routers) bare(id, n int) {
 	})
 }
 
+func (r *routers) read(id, n int) {
+	r.each(id, n, func(as []netip.Addr) {
+		sum := 0
+		for _, a := range as {
+			if k, ok := r.bart.Lookup(a); ok {
+				sum += int(k.Out.Index)
+			}
+		}
+		own[id].sum += sum
+	})
+}
+
 func (r *routers) locked(id, n int) {
 	r.each(id, n, func(as []netip.Addr) {
 		sum := 0

@@ -13,7 +13,7 @@ import (
 )
 
 // "Acquire never blocks and allocates nothing, except that an LWP which holds more than
-// eight references at once grows": once, as the twenty at a time show.
+// sixteen references at once grows": once, as the twenty at a time show.
 func TestHolder_AllocatesNothing(t *testing.T) {
 	if invariants.Enabled || witness.Enabled {
 		t.Skip("checked builds keep books, which grow")

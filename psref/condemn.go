@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/softnet-go/softnet/internal/cpu"
+	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
 )
@@ -49,11 +49,7 @@ func (c *Class) Condemn(ctx context.Context, l *lwp.LWP, ts []*Target) error {
 // findAll marks every slot that refers to one of ts.
 func (c *Class) findAll(ts []*Target) {
 	var byID map[uint64]*Target // made when there is anything to look up
-	for s := range c.slots {
-		id := s.Load() &^ cpu.SlotWaited
-		if id == 0 {
-			continue
-		}
+	find := func(s *hook.Uint64, id uint64) {
 		if byID == nil {
 			byID = make(map[uint64]*Target, len(ts))
 			for _, t := range ts {
@@ -62,6 +58,15 @@ func (c *Class) findAll(ts []*Target) {
 		}
 		if t := byID[id]; t != nil {
 			t.find(s)
+		}
+	}
+	for _, p := range c.dom.Machine().All() {
+		for ch := &p.Refs; ch != nil; ch = ch.Next() {
+			for i := range ch.Slots {
+				if s := &ch.Slots[i]; s.Load() != 0 {
+					find(s, s.Load())
+				}
+			}
 		}
 	}
 }

@@ -237,19 +237,19 @@ func TestExplore_SoftintCopyAgainstDestroy(t *testing.T) {
 	})
 }
 
-// The ninth reference lies in another chunk, which the destroyer must look at too.
+// The seventeenth reference lies in another chunk, which the destroyer must look at too.
 func TestExplore_OverflowAgainstDestroy(t *testing.T) {
 	explore(t, func(w *world) {
 		x, l := w.cur.Load(), w.dom.Bind()
-		var eight [8]psref.Ref
+		var sixteen [16]psref.Ref
 		y := w.thing()
-		for i := range eight {
-			w.class.Acquire(l, &eight[i], &y.target)
+		for i := range sixteen {
+			w.class.Acquire(l, &sixteen[i], &y.target)
 		}
 		w.Go("reader", func() {
 			w.try(l, new(psref.Ref), x)
-			for i := range eight {
-				eight[i].Release(l)
+			for i := range sixteen {
+				sixteen[i].Release(l)
 			}
 			l.Unbind()
 		})

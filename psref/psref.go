@@ -101,7 +101,7 @@ const checked = invariants.Enabled || witness.Enabled
 //
 // Something else must keep t from being destroyed during the call: a read section in
 // which t was found, or another reference. Acquire never blocks and allocates nothing,
-// except that an LWP which holds more than eight references at once grows. It writes no
+// except that an LWP which holds more than sixteen references at once grows. It writes no
 // word that another LWP writes.
 //
 // It panics if r is in use, or t was initialised with another class.
@@ -423,8 +423,14 @@ func (c *Class) buried(waited bool, after time.Duration) {
 func (t *Target) drain(ctx context.Context) (waited bool, err error) {
 	c := t.class
 	t.life.Pending.Add(1) // ours, while we look: it cannot reach 0 before we are done
-	for s := range c.slots {
-		t.find(s)
+	for _, p := range c.dom.Machine().All() {
+		for ch := &p.Refs; ch != nil; ch = ch.Next() {
+			for i := range ch.Slots {
+				if s := &ch.Slots[i]; s.Load() == t.id {
+					t.find(s)
+				}
+			}
+		}
 	}
 	err = c.dom.Machine().Rendezvous(ctx) // each softint counts what it holds
 	if t.life.Pending.Add(-1) == 0 || err != nil {
@@ -440,12 +446,9 @@ func (t *Target) drain(ctx context.Context) (waited bool, err error) {
 	return true, nil
 }
 
-// find marks slot s if it refers to t and is not marked yet. The count goes up before
-// the mark is made: whoever sees the mark may take it down at once.
+// find marks slot s, which has referred to t, if it still does and is not marked yet. The
+// count goes up before the mark is made: whoever sees the mark may take it down at once.
 func (t *Target) find(s *hook.Uint64) {
-	if s.Load() != t.id {
-		return
-	}
 	t.life.Pending.Add(1)
 	if !s.CompareAndSwap(t.id, t.id|cpu.SlotWaited) {
 		t.settle() // it was released, or marked, meanwhile
@@ -469,19 +472,6 @@ func (t *Target) settle() {
 		c.mu.Unlock()
 		if c.letGo != nil {
 			c.letGo()
-		}
-	}
-}
-
-// slots yields every slot of every thread.
-func (c *Class) slots(yield func(*hook.Uint64) bool) {
-	for _, p := range c.dom.Machine().All() {
-		for ch := &p.Refs; ch != nil; ch = ch.Next() {
-			for i := range ch.Slots {
-				if !yield(&ch.Slots[i]) {
-					return
-				}
-			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // ChunkSlots is how many references a CPU holds before it needs another chunk.
-const ChunkSlots = 8
+const ChunkSlots = 16
 
 // CPU is one LWP as the rooms above see it. A waiter may read Section, Quiet and the
 // slots; everything else belongs to the owner.
