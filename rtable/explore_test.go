@@ -332,6 +332,16 @@ func TestExplore_ReplaceAgainstGet(t *testing.T) {
 	})
 }
 
+// A change meets a replacement: the prefix has a route throughout, so it is changed.
+func TestExplore_ChangeAgainstReplace(t *testing.T) {
+	explore(t, func(w *world) {
+		w.thread("updater", func(l *lwp.LWP) {
+			require.NoError(w, w.tab.Change(context.Background(), l, via("10.0.0.0/24", 3)))
+		})
+		w.Go("writer", func() { require.NoError(w, w.tab.Replace(via("10.0.0.0/24", 2))) })
+	})
+}
+
 // A redirect and a change by hand of one host route: one after the other.
 func TestExplore_RedirectAgainstChange(t *testing.T) {
 	explore(t, func(w *world) {

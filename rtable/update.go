@@ -221,15 +221,21 @@ func (t *Table) update(ctx context.Context, l *lwp.LWP, dst netip.Prefix, f func
 	if l.InSoftint() {
 		return fmt.Errorf("rtable: update of %v by %v: %w", dst, l, lwp.ErrWouldSleep)
 	}
-	e, err := t.Find(ctx, l, dst)
-	if err != nil {
-		return err
+	for {
+		e, err := t.Find(ctx, l, dst)
+		if err != nil {
+			return err
+		}
+		u, err := e.BeginUpdate(ctx, l)
+		if err == nil {
+			err = f(u)
+			u.Finish()
+			e.Unref()
+			return err
+		}
+		e.Unref()
+		if err != ErrNotFound { // deleted meanwhile: perhaps another one has its place
+			return err
+		}
 	}
-	defer e.Unref()
-	u, err := e.BeginUpdate(ctx, l)
-	if err != nil {
-		return err
-	}
-	defer u.Finish()
-	return f(u)
 }
