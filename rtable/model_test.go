@@ -110,6 +110,8 @@ type machine struct {
 	who     []*lwp.LWP // 0 and 1 are threads, 2 and 3 softints
 	held    []*holding
 	dropped []*rtable.Entry // held once; some may still be in the table
+	sub     *rtable.Subscription
+	told    model // what the subscription says the table is
 }
 
 // up returns rt as it was when it was in the table.
@@ -118,6 +120,7 @@ func up(rt rtable.Route) rtable.Route {
 	return rt
 }
 
+// A holding is passive if it has an LWP, and counted otherwise.
 type holding struct {
 	l   *lwp.LWP
 	ref psref.Ref
@@ -135,7 +138,44 @@ func newMachine(t *rapid.T) *machine {
 		}
 		require.NoError(t, m.tab.Load(maps.Values(m.model)))
 	}
+	m.subscribe()
 	return m
+}
+
+func (m *machine) subscribe() {
+	sub, rts := m.tab.Subscribe(3)
+	m.sub = sub
+	m.know(rts)
+}
+
+func (m *machine) know(rts []rtable.Route) {
+	m.told = model{}
+	for _, rt := range rts {
+		m.told[rt.Dst] = rt
+	}
+}
+
+// listen reads what there is to be read, and begins anew if something was lost.
+func (m *machine) listen(t *rapid.T) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	for {
+		msg, err := m.sub.Next(over)
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			break
+		}
+		switch msg.Type {
+		case rtable.MsgAdd, rtable.MsgChange:
+			m.told[msg.Route.Dst] = msg.Route
+		case rtable.MsgDelete:
+			delete(m.told, msg.Route.Dst)
+		case rtable.MsgLost:
+			require.NotZero(t, msg.Lost)
+			m.know(m.sub.Resync())
+		}
+	}
+	require.Equal(t, m.model, m.told, "what subscribers are told")
 }
 
 func (m *machine) add(t *rapid.T) {
@@ -146,6 +186,51 @@ func (m *machine) add(t *rapid.T) {
 func (m *machine) delete(t *rapid.T) {
 	p := drawPrefix(t)
 	require.ErrorIs(t, m.tab.Delete(p), m.model.delete(p))
+}
+
+func (m *machine) replace(t *rapid.T) {
+	rt := drawRoute(t)
+	want := error(nil)
+	if _, there := m.model[rt.Dst.Masked()]; !there {
+		want = rtable.ErrNotFound
+	}
+	require.ErrorIs(t, m.tab.Replace(rt), want)
+	if want == nil {
+		rt.Dst = rt.Dst.Masked()
+		m.model[rt.Dst] = rt
+	}
+}
+
+// change changes an entry, unless somebody holds it: then it would wait for the machine.
+func (m *machine) change(t *rapid.T) {
+	rt := drawRoute(t)
+	p := rt.Dst.Masked()
+	for _, h := range m.held {
+		if h.e.Flags()&rtable.FlagUp != 0 && h.e.Dst() == p {
+			t.Skip("held")
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		l := m.dom.Bind()
+		defer l.Unbind()
+		done <- m.tab.Change(context.Background(), l, rt)
+	}()
+	for range 4 { // one checkpoint for those who peek, one for those who hold
+		synctest.Wait()
+		m.who[2].Checkpoint()
+		m.who[3].Checkpoint()
+	}
+	synctest.Wait()
+	want := error(nil)
+	if _, there := m.model[p]; !there {
+		want = rtable.ErrNotFound
+	}
+	require.ErrorIs(t, <-done, want)
+	if want == nil {
+		rt.Dst = p
+		m.model[p] = rt
+	}
 }
 
 func (m *machine) batch(t *rapid.T) {
@@ -211,6 +296,18 @@ func (m *machine) get(t *rapid.T) {
 	}
 }
 
+func (m *machine) lookup(t *rapid.T) {
+	h := &holding{}
+	dst := drawAddr(t)
+	want, wantErr := m.model.get(dst)
+	e, err := m.tab.Lookup(context.Background(), m.who[rapid.IntRange(0, 3).Draw(t, "who")], dst)
+	require.Equal(t, wantErr, err)
+	if err == nil {
+		h.e, h.rt = e, want
+		m.held = append(m.held, h)
+	}
+}
+
 func (m *machine) release(t *rapid.T) {
 	if len(m.held) == 0 {
 		t.Skip("nothing is held")
@@ -220,7 +317,11 @@ func (m *machine) release(t *rapid.T) {
 
 func (m *machine) drop(i int) {
 	h := m.held[i]
-	h.ref.Release(h.l)
+	if h.l != nil {
+		h.ref.Release(h.l)
+	} else {
+		h.e.Unref()
+	}
 	m.held = slices.Delete(m.held, i, i+1)
 	m.dropped = append(m.dropped, h.e)
 }
@@ -236,6 +337,7 @@ func (m *machine) check(t *rapid.T) {
 	require.Equal(t, len(m.model), st.Routes)
 	require.EqualValues(t, st.Routes, st.Adds-st.Deletes)
 	require.EqualValues(t, st.Deletes, st.Freed+st.Trash)
+	m.listen(t)
 	for _, h := range m.held {
 		require.False(t, h.e.Freed(), "%v was freed while %v holds it", h.e, h.l)
 		require.Equal(t, h.rt, up(h.e.Route()))
@@ -255,6 +357,7 @@ func (m *machine) finish(t *rapid.T) {
 		l.Unbind()
 	}
 	m.who = nil
+	m.sub.Close()
 	require.NoError(t, m.tab.Close(context.Background()))
 }
 
@@ -268,7 +371,10 @@ func TestTable_DoesWhatTheModelDoes(t *testing.T) {
 				"delete":         m.delete,
 				"batch":          m.batch,
 				"deleteMatching": m.deleteMatching,
+				"replace":        m.replace,
+				"change":         m.change,
 				"get":            m.get,
+				"lookup":         m.lookup,
 				"release":        m.release,
 				"checkpoint":     m.checkpoint,
 				"":               m.check,
