@@ -77,7 +77,7 @@ func (p *PerLWP) Cache(l *lwp.LWP, dst netip.Addr) *Cache {
 func (p *PerLWP) Stats() (sum Stats) {
 	for s := range p.local.All() {
 		for i := range s.caches {
-			sum.Add(s.caches[i].stats)
+			sum.Add(s.caches[i].Stats())
 		}
 	}
 	return sum

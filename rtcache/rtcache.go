@@ -66,26 +66,22 @@ func (c *Cache) Lookup(l *lwp.LWP, rt *rtable.Table, dst netip.Addr) (*rtable.En
 	if invariants.Enabled {
 		c.site = invariants.Here(1)
 	}
-	c.stats.Lookups++
-	if c.dst == dst && c.rt == rt {
-		if e := c.e; e != nil {
-			if rt.Again(l, &c.ref, e, c.gen) {
-				c.stats.Hits++
-				return e, nil
-			}
-		} else if rt.Generation() == c.gen && dst.IsValid() {
-			c.stats.Hits++
-			c.holder = nil
-			return nil, rtable.ErrNotFound
-		}
+	if e := c.e; e != nil && c.dst == dst && c.rt == rt && rt.Again(l, &c.ref, e, c.gen) {
+		c.stats.Hits++
+		return e, nil
 	}
 	return c.fill(l, rt, dst)
 }
 
-// fill asks the table. The generation is that of before: what is added or deleted while the
+// fill answers that there is no route if that is known, and else asks the table. The generation is that of before: what is added or deleted while the
 // table looks makes the answer stale, never the other way round.
 func (c *Cache) fill(l *lwp.LWP, rt *rtable.Table, dst netip.Addr) (*rtable.Entry, error) {
 	gen := rt.Generation()
+	if c.e == nil && c.dst == dst && c.rt == rt && gen == c.gen && dst.IsValid() {
+		c.stats.Hits++
+		c.holder = nil
+		return nil, rtable.ErrNotFound
+	}
 	e, err := rt.Get(l, &c.ref, dst)
 	if err == rtable.ErrUpdating { // ask again: nothing has changed
 		c.stats.Updating++
@@ -155,7 +151,11 @@ func (c *Cache) Copy(from *Cache) {
 }
 
 // Stats returns the counters. It is the owner's, as everything else.
-func (c *Cache) Stats() Stats { return c.stats }
+func (c *Cache) Stats() Stats {
+	s := c.stats
+	s.Lookups = s.Hits + s.Refills + s.NoRoute + s.Updating
+	return s
+}
 
 //go:noinline
 func (c *Cache) refuse(l *lwp.LWP, doing string) {
