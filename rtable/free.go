@@ -257,7 +257,12 @@ func (t *Table) DeleteWait(ctx context.Context, l *lwp.LWP, dst netip.Prefix) er
 		return fmt.Errorf("rtable: delete of %v by %v: %w", dst, l, lwp.ErrWouldSleep)
 	}
 	w := &t.waits
-	cs, err := t.batch(func(b *Batch) error { return b.Delete(dst) }, func([]*corpse) {
+	cs, err := t.batch(func(b *Batch) error {
+		if slot, ok := t.rib.Get(dst); ok && t.mem.LoadOwn().entry(slot).target.Held(l) {
+			panic(violation("delete of a held entry", "%v deletes the entry of %v, which it holds itself, and would wait for ever", l, dst))
+		}
+		return b.Delete(dst)
+	}, func([]*corpse) {
 		w.mu.Lock()
 		w.inPlace++
 		w.mu.Unlock()

@@ -3,6 +3,7 @@ package rtable
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/netip"
@@ -157,8 +158,11 @@ func (t *Table) DeleteMatching(match func(Route) bool) (n int, err error) {
 
 // Depart deletes every route out of an interface that is leaving, all at once, and returns
 // how many there were. Subscribers are told of each, and that the interface has departed.
-// Error: [ErrClosed].
+// The zero ID is no interface's. Errors: [ErrInvalid], [ErrClosed].
 func (t *Table) Depart(out ifnet.ID) (n int, err error) {
+	if out.IsZero() {
+		return 0, fmt.Errorf("rtable: departure of no interface: %w", ErrInvalid)
+	}
 	err = t.Batch(func(b *Batch) error {
 		n = b.deleteMatching(func(rt Route) bool { return rt.Out == out })
 		return nil

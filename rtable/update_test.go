@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
@@ -284,6 +285,10 @@ func TestUpdate_Misuse(t *testing.T) {
 	e, err = tab.Lookup(ctx, l, addr("11.0.0.1"))
 	require.NoError(t, err)
 	requireViolation(t, "rtable: update of a held entry", func() { _, _ = held.BeginUpdate(ctx, l) })
+	requireViolation(t, "rtable: delete of a held entry", func() { _ = tab.DeleteWait(ctx, l, prefix("11.0.0.0/8")) })
+	require.Equal(t, 2, tab.Len(), "nothing has happened")
+	_, err = tab.Depart(ifnet.ID{})
+	require.ErrorIs(t, err, rtable.ErrInvalid)
 	ref.Release(l)
 	e.Unref()
 	requireViolation(t, "rtable: peek outside", func() { tab.Peek(l, addr("11.0.0.1")) })

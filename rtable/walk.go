@@ -19,7 +19,7 @@ func (t *Table) Exact(dst netip.Prefix) (Route, error) {
 
 // Walk calls f for every route inside a prefix, that of the prefix itself among them,
 // ordered by address and then by length, until f returns false (rtbl_walktree). f is called
-// with the table's lock held: it must not wait, nor change t.
+// with the table's lock held: it must not wait, nor use t.
 func (t *Table) Walk(in netip.Prefix, f func(Route) bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
