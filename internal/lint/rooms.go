@@ -7,18 +7,18 @@ const Module = "github.com/softnet-go/softnet"
 
 // floors is the house, lowest first: a room imports only rooms on floors below its own.
 var floors = [][]string{
-	{"internal/hook", "internal/invariants"}, // choice points; checks that cost nothing when off
-	{"internal/cpu"},                         // one LWP as those who wait for it see it
-	{"witness"},                              // which locks, in which order
-	{"lwp"},                                  // who is running
-	{"pserialize"},                           // when nobody looks any more
-	{"psref", "mbuf", "internal/fib"},        // how things are held, what is carried; longest match
-	{"ifnet"},                                // things that are referenced
-	{"rtable"},                               //
-	{"rtcache", "netisr", "wqinput"},         // caches, deferral
-	{"internal/seedcache"},                   // the seed's caches, to be compared with
-	{"pfsync/pf"},                            // reference consumers
-	{"pfsync", "carp"},                       //
+	{"internal/hook", "internal/invariants", "internal/pcap"}, // choice points; checks that cost nothing when off; files of packets
+	{"internal/cpu"},                  // one LWP as those who wait for it see it
+	{"witness"},                       // which locks, in which order
+	{"lwp"},                           // who is running
+	{"pserialize"},                    // when nobody looks any more
+	{"psref", "mbuf", "internal/fib"}, // how things are held, what is carried; longest match
+	{"ifnet"},                         // things that are referenced
+	{"rtable"},                        //
+	{"rtcache", "netisr", "wqinput"},  // caches, deferral
+	{"internal/seedcache"},            // the seed's caches, to be compared with
+	{"pfsync/pf"},                     // reference consumers
+	{"pfsync", "carp"},                //
 }
 
 // beside stands beside the house: the users' kit, the lessons, the tools that attack us.
