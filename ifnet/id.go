@@ -1,19 +1,9 @@
 package ifnet
 
-import "fmt"
+import "github.com/softnet-go/softnet/mbuf"
 
 // An ID names an interface for as long as it lives, and nothing afterwards: its index, and
 // the generation of that index, so that the name of an interface that is gone is not the name
-// of the next one with its index. The zero ID names none; 0 is no interface's index.
-type ID struct{ Index, Gen uint32 }
-
-// IsZero reports whether id names no interface.
-func (id ID) IsZero() bool { return id == ID{} }
-
-// String returns "3.1", the index and the generation, or "none".
-func (id ID) String() string {
-	if id.IsZero() {
-		return "none"
-	}
-	return fmt.Sprintf("%d.%d", id.Index, id.Gen)
-}
+// of the next one with its index. The zero ID names none; 0 is no interface's index. Packets
+// carry IDs, so the type is theirs.
+type ID = mbuf.IfID
