@@ -288,8 +288,8 @@ func (p *Pool) Outstanding() int {
 
 // TB is the part of a testing.TB that [Pool.CheckLeaks] needs.
 type TB interface {
-	Helper()
-	Errorf(format string, args ...any)
+	Helper()                           // as testing.TB's
+	Errorf(format string, args ...any) // likewise
 }
 
 // CheckLeaks fails a test if packets are outstanding. In checked builds, and with
