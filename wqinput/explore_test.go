@@ -24,6 +24,10 @@ type world struct {
 	em0  ifnet.ID
 	got  []byte
 	gone sched.Bool // a Detach of em0 has returned
+	// A handler waits while shut.
+	gate   sched.Mutex
+	shut   bool
+	opened sched.Cond
 	// first tells that packet number 1 has been handled.
 	first sched.Bool
 	only  bool // all packets are of the interface that is detached
@@ -41,6 +45,11 @@ func explore(t *testing.T, manual bool, f func(w *world)) {
 			w.Assert(in.Packet.In != w.em0 || !w.gone.Load(), "a handler is given a packet of an interface that has gone")
 			w.got = append(w.got, number(in.Packet))
 			sched.Point("handle")
+			w.gate.Lock()
+			for w.shut {
+				w.opened.Wait(&w.gate)
+			}
+			w.gate.Unlock()
 			w.Assert(in.Packet.In != w.em0 || !w.gone.Load(), "a handler runs with a packet of an interface that has gone")
 			if number(in.Packet) == 1 {
 				w.first.Store(true)
@@ -209,11 +218,20 @@ func TestExplore_FlushAgainstTheWorker(t *testing.T) {
 }
 
 // Who waits does not miss the end of what it waits for.
-func TestExplore_FlushAgainstStep(t *testing.T) {
-	explore(t, true, func(w *world) {
-		require.NoError(w, w.q.Input(w.packet(w.em0, 1, 1), 0, 1))
-		w.Go("worker", func() { w.q.Step() })
-		w.Go("flush", func() { require.NoError(w, w.q.Flush(w.Context())) })
+func TestExplore_FlushAgainstTheEndOfAHandler(t *testing.T) {
+	explore(t, false, func(w *world) {
+		w.shut = true
+		m := w.packet(w.em0, 1, 1)
+		w.Go("flush", func() {
+			require.NoError(w, w.q.Input(m, 0, 1))
+			require.NoError(w, w.q.Flush(w.Context()))
+		})
+		w.Go("open", func() {
+			w.gate.Lock()
+			w.shut = false
+			w.opened.Broadcast()
+			w.gate.Unlock()
+		})
 		w.end(1)
 	})
 }

@@ -3,6 +3,7 @@ package wqinput_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,6 +39,8 @@ func (st *stack) attach() ifnet.ID {
 func (st *stack) detach(ctx context.Context, id ifnet.ID) error {
 	l := st.dom.Bind()
 	defer l.Unbind()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	return st.ifs.Detach(ctx, l, id)
 }
 

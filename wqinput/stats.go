@@ -1,5 +1,7 @@
 package wqinput
 
+import "github.com/softnet-go/softnet/internal/deferq"
+
 // Stats is a snapshot of the counters of a queue, or of one of its streams:
 //
 //	Queued = Handled + Stale + Departed + Discarded + Len + InHand
@@ -45,9 +47,15 @@ func (q *Queue) Stats() (sum Stats) {
 
 // StreamStats returns the counters of each stream.
 func (q *Queue) StreamStats() []Stats {
-	all := make([]Stats, len(q.streams))
-	for i, s := range q.streams {
-		all[i] = s.stats()
+	var all []Stats
+	for _, w := range q.engine.Stats(q.client) {
+		all = append(all, Stats{
+			Queued: w.Queued, Handled: w.Handled,
+			Stale: w.Dropped[deferq.Stale], Departed: w.Dropped[deferq.Departed], Discarded: w.Dropped[deferq.Discarded],
+			NoBufs: w.Refused[deferq.Full], RefusedIf: w.Refused[deferq.IfGone], RefusedClosed: w.Refused[deferq.Closed],
+			Panics: w.Panics, Leaked: w.Leaked,
+			Len: w.Len, InHand: w.InHand, Watermark: w.Watermark,
+		})
 	}
 	return all
 }

@@ -8,7 +8,7 @@ import (
 	"runtime"
 
 	"github.com/softnet-go/softnet/ifnet"
-	"github.com/softnet-go/softnet/internal/hook"
+	"github.com/softnet-go/softnet/internal/deferq"
 	"github.com/softnet-go/softnet/mbuf"
 	"github.com/softnet-go/softnet/witness"
 )
@@ -23,11 +23,6 @@ var (
 	ErrWouldDeadlock = errors.New("a handler would wait for itself")
 )
 
-// A Handler takes a packet, in a thread: it may sleep, wait for grace periods, change routes and
-// addresses. No lock is held. It consumes the packet: ends it, hands it over or keeps it. ctx is
-// that of the queue, and ends when nobody wants to wait any longer for handlers to end.
-type Handler func(ctx context.Context, in *Input)
-
 // Limit is how many packets wait in a stream at most, unless [WithLimit] says otherwise: what
 // NetBSD has per CPU.
 const Limit = 256
@@ -39,18 +34,20 @@ type Queue struct {
 	ifs       *ifnet.Table
 	name      string
 	handler   Handler
+	streams   int
 	limit     int
 	hasher    mbuf.Hasher
 	log       *slog.Logger
 	recovered func(any)
 	manual    bool
-	streams   []*stream
+
+	engine *deferq.Engine[job]
+	client *deferq.Client[job]
+	inputs []Input // what is given to the handler: of each stream its worker's
 
 	ctx    context.Context // of the handlers
 	cancel context.CancelFunc
-	remove func()         // takes the queue off the interfaces' drainers
 	level  *witness.Level // what waiting for a handler means
-	closed hook.Bool      // set once, by Close
 }
 
 // An Option changes what New makes.
@@ -59,7 +56,7 @@ type Option func(*Queue)
 // WithStreams sets how many streams there are, each with one worker and a list of its own. The
 // default is GOMAXPROCS.
 func WithStreams(n int) Option {
-	return func(q *Queue) { q.streams = make([]*stream, n) }
+	return func(q *Queue) { q.streams = n }
 }
 
 // WithLimit sets how many packets wait in a stream at most. What is being handled does not count.
@@ -83,30 +80,25 @@ func WithManual() Option { return func(q *Queue) { q.manual = true } }
 // the protocol, for reports. It panics without a handler, streams or room for a packet.
 func New(ifs *ifnet.Table, name string, h Handler, opts ...Option) *Queue {
 	q := &Queue{
-		ifs: ifs, name: name, handler: h, limit: Limit,
-		log:     slog.New(slog.DiscardHandler),
-		streams: make([]*stream, runtime.GOMAXPROCS(0)),
-		level:   witness.NewLevel("wqinput "+name+" handler", 0),
+		ifs: ifs, name: name, handler: h, limit: Limit, streams: runtime.GOMAXPROCS(0),
+		log:   slog.New(slog.DiscardHandler),
+		level: witness.NewLevel("wqinput "+name+" handler", 0),
 	}
 	for _, o := range opts {
 		o(q)
 	}
-	if h == nil || len(q.streams) < 1 || q.limit < 1 {
+	if h == nil || q.streams < 1 || q.limit < 1 {
 		panic(&witness.Violation{Rule: "wqinput: bad option", Text: fmt.Sprintf(
-			"wqinput: queue %q is made with handler %t, %d streams and room for %d packets: it needs all of them", name, h != nil, len(q.streams), q.limit)})
+			"wqinput: queue %q is made with handler %t, %d streams and room for %d packets: it needs all of them", name, h != nil, q.streams, q.limit)})
 	}
 	q.ctx, q.cancel = context.WithCancel(context.WithValue(context.Background(), inside{}, q))
-	for i := range q.streams {
-		q.streams[i] = &stream{q: q}
-		s := q.streams[i]
-		s.queue, s.fist = mbuf.NewQueue(s.String()), mbuf.NewHand("the hand of "+s.String())
-	}
-	q.remove = ifs.AddDrainer((*drainer)(q))
-	if !q.manual {
-		for _, s := range q.streams {
-			hook.Go(s.String(), s.main)
-		}
-	}
+	q.inputs = make([]Input, q.streams)
+	q.engine = deferq.New(deferq.Config[job]{
+		Name: name + "_wqinput", Ifs: ifs, Streams: q.streams, Lists: 1, Manual: q.manual, Log: q.log, Level: q.level,
+		Order:  func() deferq.Order { return &deferq.Passes{} },
+		Handle: q.handle, Drop: func(*deferq.Item[job], deferq.Fate) {}, Recovered: q.recovered,
+	}, func(*deferq.Engine[job]) ifnet.Drainer { return (*drainer)(q) })
+	q.client = q.engine.NewClient(name, 0, q.limit)
 	return q
 }
 
@@ -119,32 +111,23 @@ type inside struct{}
 // freed there. The packets of a flow are handled in the order in which Input was called for
 // them, one at a time. Errors: [ErrNoBufs], [ErrIfDeparted], [ErrClosed].
 func (q *Queue) Input(m *mbuf.Packet, off int, proto uint8) error {
-	n := uint32(0)
-	if len(q.streams) > 1 && q.hasher.Packet(m) {
-		n = m.FlowID % uint32(len(q.streams))
+	stream := uint32(0)
+	if q.streams > 1 && q.hasher.Packet(m) {
+		stream = m.FlowID % uint32(q.streams)
 	}
-	err := q.streams[n].put(item{m: m, in: m.In, out: m.Out, off: off, proto: proto})
-	if err != nil {
-		m.Free(freeReason(err))
+	why := q.engine.Put(int(stream), q.client, deferq.Item[job]{M: m, In: m.In, Out: m.Out, Arg: job{off, proto}}, 0, nil)
+	if why != deferq.Accepted {
+		m.Free(why.Reason())
 	}
-	return err
+	return refusals[why]
 }
 
-// live reports whether an interface is there, or none is meant.
-func (q *Queue) live(id ifnet.ID) bool { return id.IsZero() || q.ifs.Live(id) }
+// refusals are the errors of Input.
+var refusals = [deferq.Refusals]error{deferq.Full: ErrNoBufs, deferq.IfGone: ErrIfDeparted, deferq.Closed: ErrClosed}
 
 // Step does what a worker of a queue without workers would do: it handles one packet, in the
 // caller, and reports whether there was one. The streams take turns.
-func (q *Queue) Step() bool {
-	l := q.ifs.Domain().Bind()
-	defer l.Unbind()
-	for _, s := range q.streams {
-		if s.turn(l, false) {
-			return true
-		}
-	}
-	return false
-}
+func (q *Queue) Step() bool { return q.engine.Step() }
 
 // Flush waits until every packet that was queued before has been handled or dropped. Errors:
 // ctx.Err(), [ErrWouldDeadlock].
@@ -152,15 +135,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if err := q.mayWait(ctx); err != nil {
 		return err
 	}
-	for _, s := range q.streams {
-		s.mu.Lock()
-		upto := s.queued
-		s.mu.Unlock()
-		if err := s.wait(ctx, func() bool { return s.oldestLocked() < upto }); err != nil {
-			return err
-		}
-	}
-	return nil
+	return q.engine.Flush(ctx)
 }
 
 // Close refuses further packets, waits until those that are queued have been handled, and ends
@@ -172,33 +147,9 @@ func (q *Queue) Close(ctx context.Context) error {
 	if err := q.mayWait(ctx); err != nil {
 		return err
 	}
-	q.closed.Store(true)
-	for _, s := range q.streams {
-		s.shut()
-	}
-	for q.manual && ctx.Err() == nil && q.Step() {
-	}
-	var err error
-	for _, s := range q.streams {
-		over := func() bool { return s.ended }
-		if q.manual {
-			over = func() bool { return s.oldestLocked() == s.queued }
-		}
-		err = s.wait(ctx, func() bool { return !over() })
-		if err != nil {
-			break
-		}
-	}
-	if err != nil {
-		q.cancel()
-		for _, s := range q.streams {
-			s.purge(func(*item) bool { return true }, dropShutdown)
-		}
-		return err
-	}
+	err := q.engine.Close(ctx)
 	q.cancel()
-	q.remove()
-	return nil
+	return err
 }
 
 // mayWait returns an error in a handler of the queue, which would wait for itself.
