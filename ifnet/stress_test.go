@@ -2,6 +2,7 @@ package ifnet_test
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -11,13 +12,18 @@ import (
 	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/witness"
 )
 
 // Interfaces come and go under indices that are used again and again, while others look for them
 // by IDs old and new: who finds one finds it whole, and it is the one meant.
 func TestStress_IndicesAreUsedAgain(t *testing.T) {
 	dom, ifs := newTable()
-	const names, rounds = 4, 300
+	const names = 4
+	rounds := 300
+	if witness.Enabled {
+		rounds = 60 // books take their time
+	}
 	var ids [names]atomic.Uint64 // index<<32 | gen
 	var found, missed atomic.Uint64
 	var done atomic.Bool
@@ -33,6 +39,9 @@ func TestStress_IndicesAreUsedAgain(t *testing.T) {
 				}
 				id := ifp.ID()
 				ids[i].Store(uint64(id.Index)<<32 | uint64(id.Gen))
+				for before, y := found.Load(), 0; y < 100 && found.Load() == before; y++ {
+					runtime.Gosched()
+				}
 				if err := ifs.Detach(bg(), l, id); err != nil {
 					return err
 				}
@@ -50,6 +59,7 @@ func TestStress_IndicesAreUsedAgain(t *testing.T) {
 			if !ok {
 				missed.Add(1)
 				l.Checkpoint()
+				runtime.Gosched() // with one processor an owner has to have its turn
 				continue
 			}
 			found.Add(1)
@@ -58,6 +68,7 @@ func TestStress_IndicesAreUsedAgain(t *testing.T) {
 			}
 			ref.Release(l)
 			l.Checkpoint()
+			runtime.Gosched()
 		}
 		return nil
 	}
@@ -67,6 +78,8 @@ func TestStress_IndicesAreUsedAgain(t *testing.T) {
 	done.Store(true)
 	require.NoError(t, readers.Wait())
 	require.NotZero(t, found.Load())
-	require.NotZero(t, missed.Load())
+	if runtime.GOMAXPROCS(0) > 1 {
+		require.NotZero(t, missed.Load())
+	}
 	require.Empty(t, ifs.All())
 }

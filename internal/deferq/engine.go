@@ -20,8 +20,10 @@ type Config[T any] struct {
 	Order   func() Order
 	Softint bool // workers are softints: handlers may not sleep
 	Manual  bool // there are no workers
-	Log     *slog.Logger
-	Level   *witness.Level // what waiting for a handler means
+	// BindThreads has each worker keep its OS thread.
+	BindThreads bool
+	Log         *slog.Logger
+	Level       *witness.Level // what waiting for a handler means
 
 	// Handle calls the handler of an item's client. The packet is the handler's.
 	Handle func(l *lwp.LWP, stream int, it *Item[T], in, out *ifnet.Interface)
@@ -171,7 +173,7 @@ func (e *Engine[T]) Unregister(ctx context.Context, c *Client[T]) error {
 
 // Close refuses further items, waits until those that are queued have been handled, and ends the
 // workers. When ctx ends first it drops what is queued, and returns ctx.Err() without waiting
-// for handlers; call it again for that.
+// for handlers; call it again for that. Who borrows a stream is not waited for: see Unregister.
 func (e *Engine[T]) Close(ctx context.Context) error {
 	e.closed.Store(true)
 	for _, s := range e.streams {
@@ -184,7 +186,7 @@ func (e *Engine[T]) Close(ctx context.Context) error {
 		if e.Manual {
 			over = func() bool { return !s.running && !s.anyLocked() }
 		}
-		if err := s.wait(ctx, func() bool { return !over() || s.borrower != nil }); err != nil {
+		if err := s.wait(ctx, func() bool { return !over() }); err != nil {
 			e.Purge(func(*Item[T]) (Fate, bool) { return Discarded, true })
 			return err
 		}
@@ -203,3 +205,6 @@ func (e *Engine[T]) Stats(c *Client[T]) []Work {
 	}
 	return all
 }
+
+// Closed reports whether Close has been called.
+func (e *Engine[T]) Closed() bool { return e.closed.Load() }

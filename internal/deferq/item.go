@@ -11,8 +11,9 @@ type Item[T any] struct {
 	In, Out ifnet.ID     // M's, which whoever handles it may change
 	Arg     T
 
-	c   *Client[T]
-	seq uint64 // how many were queued in the stream before it
+	c      *Client[T]
+	seq    uint64 // how many were queued in the stream before it
+	inline bool   // it was never queued
 }
 
 // Concerns reports whether the packet came by an interface or is to leave by it.
@@ -20,6 +21,9 @@ func (it *Item[T]) Concerns(id ifnet.ID) bool { return it.In == id || it.Out == 
 
 // Client returns who handles the item.
 func (it *Item[T]) Client() *Client[T] { return it.c }
+
+// Borrowed reports whether the item is handled by its caller, who has the stream.
+func (it *Item[T]) Borrowed() bool { return it.inline }
 
 // A Fate is why a packet that was queued was not handled.
 type Fate uint8

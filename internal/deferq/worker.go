@@ -1,6 +1,8 @@
 package deferq
 
 import (
+	"runtime"
+
 	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
@@ -10,6 +12,9 @@ import (
 
 // main is the worker's loop.
 func (s *stream[T]) main() {
+	if s.eng.BindThreads {
+		runtime.LockOSThread()
+	}
 	l := s.bind()
 	defer s.end()
 	defer l.Unbind()
@@ -244,7 +249,7 @@ func (s *stream[T]) borrow(l *lwp.LWP, c *Client[T], it Item[T]) (took bool, why
 		s.mu.Unlock()
 		return false, why
 	}
-	it.c = c
+	it.c, it.inline = c, true
 	s.inline = it
 	s.borrower = &s.inline
 	s.borrowed++
@@ -273,11 +278,11 @@ func (s *stream[T]) borrow(l *lwp.LWP, c *Client[T], it Item[T]) (took bool, why
 	if !ok || !ok2 {
 		return false, IfGone
 	}
-	handled = true
+	handled, took = true, true // whatever becomes of the handler
 	it.M.Keep(s.queue)
 	it.M.Take(s.queue, s.fist)
 	s.call(l, &s.inline, in, out)
-	return true, Accepted
+	return took, Accepted
 }
 
 // step does what a worker would, in the caller: it handles one item, and reports whether there was

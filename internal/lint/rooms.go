@@ -15,6 +15,7 @@ var floors = [][]string{
 	{"psref", "mbuf", "internal/fib"}, // how things are held, what is carried; longest match
 	{"ifnet"},                         // things that are referenced
 	{"rtable"},                        //
+	{"internal/deferq"},               // what deferral is made of
 	{"rtcache", "netisr", "wqinput"},  // caches, deferral
 	{"internal/seedcache"},            // the seed's caches, to be compared with
 	{"pfsync/pf"},                     // reference consumers
