@@ -28,6 +28,7 @@ var beside = map[string][]string{
 	"internal/event":        {},
 	"stacktest/sched":       {"internal/event"},
 	"stacktest":             {"internal/event", "stacktest/sched"},
+	"stacktest/ministack":   {},
 	"internal/torture":      {"internal/event", "stacktest"},
 	"internal/mutants":      {},
 	"internal/modelcheck":   {},
@@ -35,7 +36,7 @@ var beside = map[string][]string{
 	"internal/lint":         {},
 	"internal/litmus":       {},
 	"internal/internet/...": {"internal/internet"},
-	"examples/...":          {"internal/event", "internal/internet", "internal/seedcache", "stacktest", "stacktest/sched", "examples/..."},
+	"examples/...":          {"internal/event", "internal/internet", "internal/seedcache", "stacktest", "stacktest/ministack", "stacktest/sched", "examples/..."},
 }
 
 // allowed is what the root go.mod may require, and who may import it.
