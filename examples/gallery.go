@@ -1,9 +1,14 @@
 package main
 
 import (
+	altqasym "github.com/softnet-go/softnet/examples/altq-asym"
 	"github.com/softnet-go/softnet/examples/forward"
+	"github.com/softnet-go/softnet/examples/ifdetach"
 	"github.com/softnet-go/softnet/examples/internal/lesson"
+	lagggarp "github.com/softnet-go/softnet/examples/lagg-garp"
 	lockorder "github.com/softnet-go/softnet/examples/lock-order"
+	mbufleak "github.com/softnet-go/softnet/examples/mbuf-leak"
+	ndtimer "github.com/softnet-go/softnet/examples/nd-timer"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
 	publishedorders "github.com/softnet-go/softnet/examples/published-orders"
@@ -12,6 +17,7 @@ import (
 	rtcacheowner "github.com/softnet-go/softnet/examples/rtcache-owner"
 	softnetdeadlock "github.com/softnet-go/softnet/examples/softnet-deadlock"
 	twoupdaters "github.com/softnet-go/softnet/examples/two-updaters"
+	wqinputicmp "github.com/softnet-go/softnet/examples/wqinput-icmp"
 )
 
 // gallery is what there is to run, in the order to read it in. A new lesson or program
@@ -27,6 +33,12 @@ var gallery = lesson.Gallery{
 		twoupdaters.Lesson,
 		rtcacheowner.Lesson,
 		publishedorders.Lesson,
+		ifdetach.Lesson,
+		ndtimer.Lesson,
+		lagggarp.Lesson,
+		wqinputicmp.Lesson,
+		mbufleak.Lesson,
+		altqasym.Lesson,
 	},
 	Programs: []lesson.Program{
 		forward.Program,

@@ -1,0 +1,2 @@
+// Package wqinputicmp is the lesson about input that has to wait, where nobody may.
+package wqinputicmp
