@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/rtable"
 )
 
@@ -139,6 +140,7 @@ func (r *router) leave(ctx, patient context.Context, ps []netip.Prefix) {
 	wait := leaveFirst
 	for n := 0; pause(ctx, wait); n++ {
 		i, gen := leaving+n%(gateways-leaving), uint32(n/(gateways-leaving))+1
+		r.path.detach(patient, l, ifnet.ID{Index: uint32(i) + 1, Gen: gen}) // with what waits for it
 		gone, err := r.table.DeleteMatching(func(rt rtable.Route) bool { return rt.Out.Index == uint32(i)+1 })
 		if err != nil {
 			r.faults.add(refused, "%v", err)
@@ -149,6 +151,9 @@ func (r *router) leave(ctx, patient context.Context, ps []netip.Prefix) {
 
 		pause(ctx, comeBackIn)
 		r.install(i, gen+1, 1)
+		if err := r.path.attach(i, gen+1); err != nil {
+			r.faults.add(refused, "%v", err)
+		}
 		var rts []rtable.Route
 		for _, p := range ps {
 			if gatewayOf(p) == i {

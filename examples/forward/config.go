@@ -28,6 +28,7 @@ type config struct {
 	duration time.Duration
 	workers  int
 	churn    float64 // route changes a second
+	frames   float64 // a second, that go the whole way
 	seed     uint64
 	json     bool
 	unsafe   string // "", skipPerform or skipPsref
@@ -47,6 +48,7 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 	flags.Float64Var(&seconds, "seconds", 5, "forward for so many `seconds`")
 	flags.IntVar(&c.workers, "workers", max(2, runtime.GOMAXPROCS(0)), "`number` of workers: every second one a softint, the others threads")
 	flags.Float64Var(&c.churn, "churn", 2000, "route changes a second; 0 leaves everything as it is")
+	flags.Float64Var(&c.frames, "frames", 100000, "frames a second that go the whole way, from interface to interface; 0 for none")
 	flags.Uint64Var(&c.seed, "seed", 1, "where the random numbers start: destinations, and what changes")
 	flags.BoolVar(&c.json, "json", false, "report in JSON")
 	flags.StringVar(&c.unsafe, "unsafe", "", "leave a safeguard out and be caught: skip-perform `or` skip-psref")
@@ -64,6 +66,8 @@ func parse(args []string, stderr io.Writer) (c config, err error) {
 		err = fmt.Errorf("-workers %d: 1 to 1024", c.workers)
 	case !(c.churn >= 0 && c.churn <= 1e6):
 		err = fmt.Errorf("-churn %v: 0 to 1,000,000 changes a second", c.churn)
+	case !(c.frames >= 0 && c.frames <= 1e7):
+		err = fmt.Errorf("-frames %v: 0 to 10,000,000 a second", c.frames)
 	case c.unsafe != "" && c.unsafe != skipPerform && c.unsafe != skipPsref:
 		err = fmt.Errorf("-unsafe %s: it is either %s or %s", c.unsafe, skipPerform, skipPsref)
 	case c.unsafe != "" && c.churn == 0:

@@ -11,24 +11,26 @@ import (
 type fault int
 
 const (
-	entryFreed   fault = iota // a packet's route, while it held it
-	gatewayFreed              // a packet's gateway, while it held it
-	lookedFreed               // a gateway, while a packet looked at it in a read section
-	torn                      // a route or gateway that does not fit the packet
-	missed                    // a packet to a route that never changes
-	refused                   // a change that the table should have made
-	stuck                     // something that was still held at the end
+	entryFreed    fault = iota // a packet's route, while it held it
+	gatewayFreed               // a packet's gateway, while it held it
+	interfaceGone              // an interface, while a frame was sent by it
+	lookedFreed                // a gateway, while a packet looked at it in a read section
+	torn                       // a route or gateway that does not fit the packet
+	missed                     // a packet to a route that never changes
+	refused                    // a change that the table should have made
+	stuck                      // something that was still held at the end
 	kinds
 )
 
 var faultNames = [kinds]string{
-	entryFreed:   "route freed while a packet held it",
-	gatewayFreed: "gateway freed while a packet held it",
-	lookedFreed:  "gateway freed while a packet looked at it",
-	torn:         "route or gateway not the packet's",
-	missed:       "unchanged route missed",
-	refused:      "change refused",
-	stuck:        "still held at the end",
+	entryFreed:    "route freed while a packet held it",
+	gatewayFreed:  "gateway freed while a packet held it",
+	interfaceGone: "interface undone while a frame was sent by it",
+	lookedFreed:   "gateway freed while a packet looked at it",
+	torn:          "route or gateway not the packet's",
+	missed:        "unchanged route missed",
+	refused:       "change refused",
+	stuck:         "still held at the end",
 }
 
 func (f fault) String() string { return faultNames[f] }

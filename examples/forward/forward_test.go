@@ -81,6 +81,7 @@ func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
 	require.Equal(t, rep.Packets, rep.Cache.Hits+rep.Cache.Refills+rep.Cache.NoRoute+rep.Cache.Updating)
 	require.Equal(t, rep.Updating, rep.Cache.Updating)
 	require.Zero(t, rep.Torn)
+	require.Equal(t, rep.Frames.Received, rep.Frames.accounted())
 	require.Equal(t, 3000, rep.IPv4+rep.IPv6)
 	require.Equal(t, 2, rep.Threads)
 	require.Equal(t, 1, rep.Softints)
@@ -91,7 +92,7 @@ func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
 		"packets": rep.Packets, "hits": rep.Cache.Hits, "refills": rep.Cache.Refills, "updated": rep.Changes.Updated, "no route": rep.NoRoute, "slept": rep.Slept,
 		"added": rep.Changes.Added, "deleted": rep.Changes.Deleted, "changed": rep.Changes.Changed,
 		"renewed": rep.Gateways.Renewed, "left": rep.Gateways.Left, "lost": rep.Gateways.RoutesLost,
-		"freed": rep.Table.Freed, "graces": rep.Table.Graces,
+		"freed": rep.Table.Freed, "graces": rep.Table.Graces, "frames": rep.Frames.Sent,
 	} {
 		require.NotZero(t, n, what)
 	}
@@ -154,6 +155,7 @@ func TestRun_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 		{"-seconds soon", "invalid value"},
 		{"-workers 0", "-workers 0: 1 to 1024"},
 		{"-churn -1", "-churn -1: 0 to"},
+		{"-frames -1", "-frames -1: 0 to"},
 		{"-unsafe everything", "either skip-perform or skip-psref"},
 		{"-unsafe=skip-psref -churn 0", "-churn must not be 0"},
 		{"-speed 3", "flag provided but not defined"},
@@ -171,7 +173,7 @@ func TestRun_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 func TestRun_HelpIsNoMistake(t *testing.T) {
 	var stdout, stderr strings.Builder
 	require.Equal(t, lesson.ExitOK, Program.Run(t.Context(), []string{"-h"}, &stdout, &stderr))
-	for _, name := range []string{"-seconds", "-workers", "-churn", "-seed", "-json", "-unsafe", "-routes"} {
+	for _, name := range []string{"-seconds", "-workers", "-churn", "-frames", "-seed", "-json", "-unsafe", "-routes"} {
 		require.Contains(t, stderr.String(), "\n  "+name)
 	}
 }
@@ -229,6 +231,7 @@ func sample() *report {
 	rep := &report{Seed: 1, Seconds: 5.004, Threads: 2, Softints: 2, IPv4: 901_899, IPv6: 160_147, LoadSeconds: 0.3812, HeapBytes: 163 << 20,
 		Packets: 15_234_567, PerSecond: 3_044_478, Sent: 15_100_000, NoRoute: 133_000, Updating: 1_000, GatewayLeft: 567, Slept: 321}
 	rep.Cache.Hits, rep.Cache.Refills, rep.Cache.NoRoute, rep.Cache.Updating = 12_345_678, 2_832_889, 55_000, 1_000
+	rep.Frames = frames{12, 500_000, 480_000, 15_000, 100, 3_000, 1_900, 321}
 	rep.Changes.PerSecond, rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed, rep.Changes.Updated = 2000.4, 3_334, 3_333, 3_300, 43
 	rep.Gateways.Renewed, rep.Gateways.Left, rep.Gateways.RoutesLost, rep.Gateways.RoutesBack, rep.Gateways.Longest = 2_345, 5, 221_000, 221_000, 0.00234567
 	rep.Table.Freed, rep.Table.Graces, rep.Table.Trash, rep.Table.Longest = 227_676, 4_321, 12, 0.0123456

@@ -42,7 +42,8 @@ type report struct {
 		NoRoute  uint64 `json:"missedNoRoute"`
 		Updating uint64 `json:"missedUpdating"`
 	} `json:"cache"` // = Packets
-	Torn uint64 `json:"tornReads"`
+	Torn   uint64 `json:"tornReads"`
+	Frames frames `json:"frames"`
 
 	Changes struct {
 		PerSecond float64 `json:"perSecond"`
@@ -91,6 +92,7 @@ func (rep *report) finish(r *router, c counts, atEnd rtable.Stats) {
 	rep.Cache.Hits, rep.Cache.Refills, rep.Cache.NoRoute, rep.Cache.Updating = cs.Hits, cs.Refills, cs.NoRoute, cs.Updating
 	rep.Torn = r.faults.counts[torn].Load()
 	rep.PerSecond = float64(c.in) / rep.Seconds
+	rep.Frames = r.path.frames()
 
 	ch := r.changes
 	rep.Changes.Added, rep.Changes.Deleted, rep.Changes.Changed, rep.Changes.Updated = ch.added, ch.deleted, ch.changed, ch.updated
@@ -107,9 +109,10 @@ func (rep *report) finish(r *router, c counts, atEnd rtable.Stats) {
 	rep.FirstAfter = r.faults.after.Seconds()
 }
 
-// conserved reports whether every packet that came in was sent or missed for a reason.
+// conserved reports whether every packet and every frame that came in was sent or missed for a
+// reason.
 func (rep *report) conserved() bool {
-	return rep.Packets == rep.accounted()
+	return rep.Packets == rep.accounted() && rep.Frames.Received == rep.Frames.accounted()
 }
 
 func (rep *report) accounted() uint64 {
@@ -156,6 +159,14 @@ func (rep *report) text(w io.Writer) {
 	row("  no route", ca.NoRoute, "%.2f %%, and remembered", share(ca.NoRoute))
 	row("  updating", ca.Updating, "%.2f %%", share(ca.Updating))
 	row("torn reads", rep.Torn, "of routes and gateways that were held")
+	f := rep.Frames
+	part := func(n uint64) float64 { return 100 * float64(n) / max(1, float64(f.Received)) }
+	row("frames", f.Received, "the whole way, in by one interface and out by another; %s more were lost before", thousands(f.Lost))
+	row("  sent", f.Sent, "%.2f %%", part(f.Sent))
+	row("  no route", f.NoRoute, "%.2f %%", part(f.NoRoute))
+	row("  updating", f.Updating, "%.2f %%", part(f.Updating))
+	row("  queue full", f.QueueFull, "%.2f %%", part(f.QueueFull))
+	row("  interface left", f.InterfaceLeft, "%.2f %%: %s were queued when it did", part(f.InterfaceLeft), thousands(f.Waited))
 	c := rep.Changes
 	row("route changes", c.Added+c.Deleted+c.Changed+c.Updated, "%.0f/s: %s added, %s deleted, %s replaced, %s updated in place",
 		c.PerSecond, thousands(c.Added), thousands(c.Deleted), thousands(c.Changed), thousands(c.Updated))
@@ -172,13 +183,14 @@ func (rep *report) text(w io.Writer) {
 
 	switch {
 	case !rep.conserved():
-		fmt.Fprintf(w, "\nBROKEN: %s packets came in, %s are accounted for\n", thousands(rep.Packets), thousands(rep.accounted()))
+		fmt.Fprintf(w, "\nBROKEN: %s packets and %s frames came in, %s and %s are accounted for\n",
+			thousands(rep.Packets), thousands(f.Received), thousands(rep.accounted()), thousands(f.accounted()))
 	case rep.Violations > 0:
 		fmt.Fprintf(w, "\nCAUGHT after %s: %s\n", seconds(rep.FirstAfter), rep.First)
 	case rep.Unsafe != "":
 		fmt.Fprint(w, "\nNothing was caught, which proves nothing: forward for longer.\n")
 	default:
-		fmt.Fprint(w, "\nHELD: every packet was sent or missed for a reason, and nothing was freed while it was used.\n")
+		fmt.Fprint(w, "\nHELD: every packet and frame was sent or missed for a reason, and nothing was freed while it was used.\n")
 	}
 }
 

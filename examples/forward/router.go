@@ -26,6 +26,7 @@ type router struct {
 	class  *psref.Class           // of the gateways
 	places [gateways]atomic.Pointer[gateway]
 	unsafe string
+	path   *path
 
 	looking chan uint32 // gateways that are to be renewed while somebody looks at them
 	faults  faults
@@ -38,6 +39,10 @@ func newRouter(unsafe string) *router {
 		unsafe: unsafe, looking: make(chan uint32)}
 	for i := range r.places {
 		r.install(i, 1, 1)
+	}
+	var err error
+	if r.path, err = newPath(r); err != nil {
+		panic(err) // names and numbers are ours
 	}
 	return r
 }
@@ -65,6 +70,7 @@ func (r *router) load(ps []netip.Prefix, progress io.Writer) error {
 func (r *router) close(ctx context.Context) {
 	l := r.dom.Bind()
 	defer l.Unbind()
+	r.path.close(ctx, l)
 	for i := range r.places {
 		if g := r.install(i, 0, 0); g != nil {
 			r.retire(ctx, l, g)
@@ -108,6 +114,8 @@ func forward(ctx context.Context, c config, ps []netip.Prefix, progress io.Write
 	for _, w := range workers {
 		forwarding.Go(func() { w.run(&stop) })
 	}
+	frames := tr.draw(c.random(4), destsEach)
+	forwarding.Go(func() { r.path.generate(running, frames, c.frames) })
 	if c.churn > 0 {
 		changing.Go(func() { r.flap(running, c.random(1), tr.flapping, c.churn) })
 		changing.Go(func() { r.update(running, c.random(3), tr.flapping) })
