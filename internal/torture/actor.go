@@ -29,6 +29,9 @@ type actor struct {
 	l *lwp.LWP // nil while unbound
 	t *book    // l's
 
+	place  int     // of interfaces, that it owns; -1 while none
+	states *states // that it has saved with packets
+
 	pile []holding // scratch of the turn that piles references up
 }
 

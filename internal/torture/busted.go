@@ -21,6 +21,20 @@ var bareRound = setting{places: 4, spare: 2, racy: true, bare: true}
 
 var busted = []scenario{
 	{
+		name:    "keep-interface",
+		about:   "a handler keeps the interface it was given",
+		charge:  "is used undone",
+		setting: setting{places: 1, spare: 1, interfaces: 2, keep: true},
+		cast:    []role{{"owner", 2, thread, own}, {"producer", 1, thread, produce}, {"keeper", 1, thread, useKept}},
+	},
+	{
+		name:    "stash-packet",
+		about:   "a handler keeps packets where no departing interface looks for them",
+		charge:  "which has gone",
+		setting: setting{places: 1, spare: 1, interfaces: 2, stash: true},
+		cast:    []role{{"owner", 2, thread, own}, {"producer", 1, thread, produce}, {"keeper", 1, thread, useStashed}},
+	},
+	{
 		name:    "skip-perform",
 		about:   "what is out of sight is used again without a grace period",
 		charge:  "in a read section sees",

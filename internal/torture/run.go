@@ -52,7 +52,7 @@ func (s *scenario) play(w *world, lasts, patience time.Duration, seeds rand.Sour
 	var cast []*actor
 	for _, r := range s.cast {
 		for range r.n {
-			cast = append(cast, &actor{world: w, role: r, index: len(cast), leg: leg, life: life, rng: rng()})
+			cast = append(cast, &actor{world: w, role: r, index: len(cast), leg: leg, life: life, rng: rng(), place: -1})
 		}
 	}
 	w.gate.let(len(cast))
@@ -94,6 +94,9 @@ func (a *actor) settle() {
 			convict("the departure of %v does not end although nobody runs", o)
 		}
 		a.free(o)
+	}
+	if a.net != nil {
+		a.net.settle(a.life, a.l)
 	}
 	a.unbind()
 	a.audit()

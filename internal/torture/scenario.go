@@ -148,6 +148,15 @@ var scenarios = []scenario{
 		must:    rates{ops: 500_000, departures: 200, graceWaits: 200, answers: 100},
 	},
 	{
+		name:    "packets",
+		about:   "packets queued by netisr and wqinput, while the interfaces they name come and go",
+		setting: setting{places: 1, spare: 1, interfaces: 4},
+		cast: []role{
+			{"owner", 4, thread, own}, {"producer", 2, thread, produce}, {"registrar", 1, thread, rearrange},
+		},
+		must: rates{ops: 20_000, departures: 50, packets: 500, purged: 1, away: 500, resumed: 3},
+	},
+	{
 		name:    "cursor",
 		about:   "walks that sleep between elements",
 		setting: setting{places: 24, spare: 16, fixed: 8, listed: true},

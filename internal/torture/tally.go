@@ -31,6 +31,9 @@ const (
 	restarts                  // cursors whose element left under them
 	pauses                    // times the actors were held up
 	shuffles                  // changes of GOMAXPROCS
+	packets                   // handled
+	purged                    // packets whose interface left, or went with their queue
+	away                      // packets that were refused
 	counters
 )
 
@@ -38,7 +41,7 @@ func (c counter) String() string {
 	return [counters]string{
 		"ops", "departures", "overlaps", "graces", "grace-waits", "drains", "wakeups", "late", "refused", "parks", "answers",
 		"offline", "nested", "copies", "overflows", "spills", "cancelled", "resumed", "denied", "binds",
-		"recycled", "handoffs", "restarts", "pauses", "shuffles",
+		"recycled", "handoffs", "restarts", "pauses", "shuffles", "packets", "purged", "away",
 	}[c]
 }
 

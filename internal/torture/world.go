@@ -30,6 +30,8 @@ type world struct {
 	list *pserialize.List[object] // published, in a setting with a list
 	on   []*object                // what is on the list, the fixed ones first; guarded by edit
 
+	net *network // of packets, in a setting with interfaces
+
 	hands  chan *baton // LWPs on their way to another goroutine
 	gate   gate
 	books  *lwp.Local[book] // of the actors
@@ -44,6 +46,10 @@ type setting struct {
 	listed bool // they are on a list and not on the shelf
 	bare   bool // they are no targets: read sections alone protect them
 	racy   bool // BUSTED: readers keep off plain memory, so the verdict is ours
+
+	interfaces int  // how many there are at once, for packets to name; none makes no network
+	keep       bool // BUSTED: handlers keep interfaces
+	stash      bool // BUSTED: handlers keep packets where no departure looks
 }
 
 func newWorld(s setting) *world {
@@ -69,6 +75,9 @@ func newWorld(s setting) *world {
 		w.shelf = make([]atomic.Pointer[object], s.places)
 		for i := range w.shelf {
 			w.shelf[i].Store(w.mint())
+		}
+		if s.interfaces > 0 {
+			w.net = newNetwork(dom, s)
 		}
 		return w
 	}
@@ -196,6 +205,9 @@ func (w *world) close() {
 		}
 	}
 	w.class.Close()
+	if w.net != nil {
+		w.net.close(l)
+	}
 }
 
 // sum returns what all have counted, when nobody runs.
@@ -208,6 +220,9 @@ func (w *world) sum() (t tally) {
 	ps, pr := w.psz.Stats(), w.class.Stats()
 	t.n[graces], t.n[graceWaits] = ps.Performs, ps.Waited
 	t.n[drains], t.n[wakeups] = pr.Destroyed, pr.Waited
+	if n := w.net; n != nil {
+		t.n[packets], t.n[purged], t.n[away] = n.handled.Load(), n.purged.Load(), n.away.Load()
+	}
 	if n := uint64(w.dom.Len()); t.n[binds] > n {
 		t.n[recycled] = t.n[binds] - n
 	}
