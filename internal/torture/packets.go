@@ -63,7 +63,7 @@ func newNetwork(dom *lwp.Domain, s setting) *network {
 	n.wq = wqinput.New(n.ifs, "torture", func(_ context.Context, in *wqinput.Input) {
 		n.saw(in.In, in.Packet)
 		if in.Packet.FlowID%16 == 0 {
-			time.Sleep(50 * time.Microsecond) // it may
+			<-time.After(50 * time.Microsecond) // it may sleep
 		}
 		in.Packet.Free(mbuf.Done)
 	}, wqinput.WithStreams(2), wqinput.WithRecover(recovered))
