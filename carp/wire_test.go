@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/pcap"
 )
 
@@ -161,12 +160,14 @@ func capture(t *testing.T) string {
 	l.tap = func(f frame) {
 		src, ok := a.d().SourceMAC(a.d().vhosts[0])
 		require.True(t, ok)
-		eth := append(append([]byte{}, func() []byte { m := ifnet.MulticastMAC(f.family.Group()); return m[:] }()...), src[:]...)
-		eth = append(eth, map[Family]string{V4: "\x08\x00", V6: "\x86\xdd"}[f.family]...)
-		require.NoError(t, w.Write(l.now, eth, f.packet))
+		require.NoError(t, w.Write(l.now, Frame(nil, f.family.Group(), src, f.packet)))
 	}
 	l.until(8 * time.Second)
 	require.Len(t, a.sent, 2)
+	require.Equal(t, []netip.Addr{vip, vip6}, a.told)
+	for _, addr := range a.told {
+		require.NoError(t, w.Write(l.now, Announce{addr, a.d().MAC()}.Frame(nil, a.d().MAC())))
+	}
 	file := filepath.Join(t.TempDir(), "carp.pcap")
 	require.NoError(t, os.WriteFile(file, buf.Bytes(), 0o644))
 	return file
@@ -177,17 +178,19 @@ func TestAdvert_TsharkAgrees(t *testing.T) {
 	if err != nil {
 		t.Skip("tshark is not installed")
 	}
-	out, err := exec.Command(tshark, "-r", capture(t), "-d", "ip.proto==112,carp", "-Y", "carp", "-V", "-o", "ip.check_checksum:TRUE").Output()
+	out, err := exec.Command(tshark, "-r", capture(t), "-d", "ip.proto==112,carp", "-V", "-o", "ip.check_checksum:TRUE").Output()
 	require.NoError(t, err)
 	got := string(out)
 	for _, want := range []string{
 		"Source: IETF-VRRP-VRID_01 (00:00:5e:00:01:01)", "Destination: IPv4mcast_12 (01:00:5e:00:00:12)",
 		"Header checksum status: Good", "CARP protocol version: 2", "Advertisement (1)", "Virtual Host ID: 1", "Advertisement Skew: 77",
-		"Auth Len: 7", "Demotion indicator: 5", "Adver Int: 2", "Checksum Status: Good",
+		"Auth Len: 7", "[Is gratuitous: True]", "Sender MAC address: IETF-VRRP-VRID_01", "Target IP address: 10.0.0.100",
+		"Type: Neighbor Advertisement (136)", "Target Address: fd00::100", "= Override: Set", "= Solicited: Not set",
+		"Link-layer address: IETF-VRRP-VRID_01", "Demotion indicator: 5", "Adver Int: 2", "Checksum Status: Good",
 	} {
 		require.Contains(t, got, want)
 	}
-	require.Equal(t, 2, strings.Count(got, "[Checksum Status: Good]"), "in both families")
+	require.Equal(t, 3, strings.Count(got, "[Checksum Status: Good]"), "two advertisements, and ICMPv6")
 	require.NotContains(t, strings.ToLower(got), "malformed")
 }
 
@@ -201,6 +204,7 @@ func TestAdvert_TcpdumpAgrees(t *testing.T) {
 	got := string(out)
 	require.Contains(t, got, "00:00:5e:00:01:01 > 01:00:5e:00:00:12")
 	require.Contains(t, got, "00:00:5e:00:01:01 > 33:33:00:00:00:12")
+	require.Contains(t, got, "Request who-has 10.0.0.100 tell 10.0.0.100")
 	require.Equal(t, 2, strings.Count(got, "CARPv2-advertise 36: vhid=1 advbase=2 advskew=77 authlen=7 counter="), got)
 	require.NotContains(t, got, "bad")
 }
