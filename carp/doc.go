@@ -15,7 +15,13 @@
 //	Groups   the demotion counters of a stack
 //
 // What is on the wire is [Advert] and [Auth], which can be used alone. It is the protocol of
-// OpenBSD, NetBSD, FreeBSD and ucarp, and interoperates with all of them.
+// OpenBSD, NetBSD, FreeBSD and ucarp, and interoperates with all of them. On the interfaces of a
+// stack a [Stack] drives the core:
+//
+//	IP input ──▶ wqinput "carp" ──▶ Interface: a lock around the core ──▶ netisr.SendQueue ──▶ Transmit
+//	links, a worker's timers ─────▶            and what follows       ──▶ routes, link addresses, OnChange
+//
+// On those of a machine that is what the daemon carpd in contrib/linux does.
 //
 // # Usage
 //
@@ -28,15 +34,29 @@
 //		do(p.Input(now, packet))
 //	}
 //
+// In a stack, which has interfaces, a send queue and routes:
+//
+//	st, err := carp.NewStack(carp.StackConfig{Ifs: ifs, Send: send, Routes: routes})
+//	err = protosw.Register(carp.Protocol, st.Queue())
+//	em0, err := st.Attach(l, id)
+//	err = em0.Add(carp.Config{Nodes: []carp.Node{{VHID: 7}}, AdvBase: 1}, addr)
+//
 // # Concurrency
 //
+// A Stack and its Interfaces are for everybody; Close waits, Attach, Add and Step do not for long.
 // A Parent with its devices is for one goroutine at a time; [Groups] are for all. Nothing blocks,
 // nothing reads a clock. Actions are to be done in their order, and after the lock around the
 // parent is let go: what sends may wait, and [Demoted] concerns other parents.
 //
 // # Lock order
 //
-// The mutex of Groups is a leaf.
+//	carp.Interface.turn // held while routes and addresses follow: may wait
+//	  carp.Interface.mu // around the core
+//	    Groups.mu, and leaves of netisr and mbuf: it puts packets into queues, which call nothing back
+//	Stack.mu, and that of an interface's worker // leaves
+//
+// Nothing is sent, no route is changed and nobody is told with carp.Interface.mu held, and two of
+// them are never held at once: a demotion that all have to tell is passed on with none.
 //
 // # Differences from BSD
 //
