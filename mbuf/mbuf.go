@@ -47,11 +47,11 @@ type Header struct {
 // [Pool]; it must not be copied. It has one owner at a time, who alone may call its methods;
 // those that need the owner's right to it panic when somebody else's is found out.
 type Packet struct {
-	_ noCopy
+	_     noCopy
+	owner atomic.Pointer[Owner] // nil: in somebody's hand. Beside Header, whose line it shares
+	pool  *Pool
 	Header
 
-	pool  *Pool
-	owner atomic.Pointer[Owner] // nil: in somebody's hand
 	first segment
 	more  []segment
 	tags  []tag
