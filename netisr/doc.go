@@ -19,7 +19,8 @@
 //		Name: "ip", Proto: 1, Policy: netisr.PolicyFlow,
 //		Handle: func(c *netisr.Ctx, m *mbuf.Packet) { forward(c.LWP, c.In, m) },
 //	})
-//	err = isr.Queue(1, m) // consumes m, whatever it returns
+//	err = isr.Queue(1, m)              // consumes m, whatever it returns
+//	n, err := isr.QueueList(1, &burst) // what came together, under one lock
 //
 // To send while holding a lock, say what is to be done with what:
 //

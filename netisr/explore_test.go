@@ -128,6 +128,20 @@ func TestExplore_QueueAgainstDetach(t *testing.T) {
 	})
 }
 
+// A burst is queued under one lock: detach finds all of it, or none.
+func TestExplore_QueueListAgainstDetach(t *testing.T) {
+	explore(t, netisr.Config{}, func(w *world) {
+		var l mbuf.List
+		l.Push(w.packet(w.em0, 1, 1), w.packet(w.em0, 1, 2))
+		w.n += 2
+		w.Go("burst", func() {
+			n, err := w.i.QueueList(1, &l)
+			w.Assert(n == 2 && err == nil || n == 0 && errors.Is(err, netisr.ErrIfDeparted), "%d, %v", n, err)
+		})
+		w.detacher()
+	})
+}
+
 func TestExplore_QueueAgainstUnregister(t *testing.T) {
 	explore(t, netisr.Config{Manual: true}, func(w *world) {
 		w.dispatcher("a", 1)

@@ -546,15 +546,15 @@ func TestScenario20_DrainedIsToldOnceABatch(t *testing.T) {
 			require.NoError(t, i.Queue(1, st.packet(ifnet.ID{}, 1, 0)))
 		}
 	}})
-	for range 40 { // more than a hand
+	for range 150 { // more than a hand
 		require.NoError(t, i.Queue(1, st.packet(ifnet.ID{}, 1, 0)))
 	}
-	require.Equal(t, 41, i.RunUntilIdle())
+	require.Equal(t, 151, i.RunUntilIdle())
 	require.Equal(t, []int{1, 1}, told)
 	require.NoError(t, i.SetMode(netisr.ModeDirect))
 	require.NoError(t, i.Dispatch(st.l, 1, st.packet(ifnet.ID{}, 1, 0)))
 	require.Len(t, told, 2, "not for direct")
-	st.end(i, 42, r)
+	st.end(i, 152, r)
 }
 
 // A handler with ModeDirect that dispatches to itself ends in the queue, not at the end of the stack.

@@ -91,7 +91,6 @@ type job struct {
 type sender interface {
 	handle(c *Ctx, m *mbuf.Packet, state any)
 	free(state any, why mbuf.Reason)
-	either() bool
 }
 
 // NewSendQueue returns a queue without types, and starts its workers. It panics without interfaces.
@@ -211,6 +210,7 @@ func Register[S any](q *SendQueue, s Spec[S]) (*Type[S], error) {
 	t := &Type[S]{q: q, spec: s, client: q.engine.NewClient(s.Name, int(s.Prio), s.QLimit)}
 	t.client.Drained = s.Drained
 	t.client.DropDown = s.WhenDown == DropDown
+	t.client.ForgetIn = s.Depart == DropOut
 	return t, nil
 }
 
@@ -225,8 +225,6 @@ func (t *Type[S]) free(state any, why mbuf.Reason) {
 		t.spec.Free(s, why)
 	}
 }
-
-func (t *Type[S]) either() bool { return t.spec.Depart == DropEither }
 
 // Dispatch has a packet sent later, by way of out. It consumes the packet, always. The state it
 // takes over if it returns nil: then exactly one of Handle and Free is called for it. On an error
@@ -269,10 +267,6 @@ func (t *Type[S]) dispatch(m *mbuf.Packet, out ifnet.ID, state S, reserve, hops 
 		same = func(old *deferq.Item[job]) bool { return old.Arg.key == key }
 	}
 	why := t.q.engine.Put(stream, t.client, it, reserve, same)
-	if why == deferq.IfGone && !t.either() && (out.IsZero() || t.q.cfg.Ifs.Live(out)) {
-		m.In, it.In = ifnet.ID{}, ifnet.ID{} // only where it came from is gone
-		why = t.q.engine.Put(stream, t.client, it, reserve, same)
-	}
 	if why != deferq.Accepted {
 		m.Free(why.Reason())
 	}
@@ -402,7 +396,7 @@ func (d *sendDrainer) Name() string { return d.cfg.Name }
 // Purge drops what is to leave by the interface, and, where the type says so, what came by it.
 func (d *sendDrainer) Purge(id ifnet.ID) int {
 	return d.engine.Purge(func(it *deferq.Item[job]) (deferq.Fate, bool) {
-		if it.Out == id || it.In == id && it.Arg.t.either() {
+		if it.Out == id || it.In == id && !it.Client().ForgetIn {
 			return deferq.Departed, true
 		}
 		if it.In == id {

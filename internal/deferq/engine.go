@@ -47,11 +47,18 @@ type Client[T any] struct {
 	Name     string
 	Drained  func(stream int) // told at the end of a batch, if not nil
 	DropDown bool             // nothing waits for an interface that is down
+	ForgetIn bool             // a packet does not leave with the interface it came by: it forgets it
 
 	list  int
 	limit hook.Uint32
 	ended hook.Bool
-	work  []Work // by stream, whose lock guards it
+	work  []ledger // by stream, whose lock guards it
+}
+
+// A ledger is a stream's Work, which other streams do not touch.
+type ledger struct {
+	Work
+	_ [hook.LineBytes]byte
 }
 
 // New returns an engine, and starts its workers. drainer is what departing interfaces ask.
@@ -74,7 +81,7 @@ func New[T any](c Config[T], drainer func(*Engine[T]) ifnet.Drainer) *Engine[T] 
 
 // NewClient returns a client whose items wait in a list, in each stream as many as its limit.
 func (e *Engine[T]) NewClient(name string, list, limit int) *Client[T] {
-	c := &Client[T]{Name: name, list: list, work: make([]Work, len(e.streams))}
+	c := &Client[T]{Name: name, list: list, work: make([]ledger, len(e.streams))}
 	c.limit.Store(uint32(limit))
 	return c
 }
@@ -103,6 +110,12 @@ func (e *Engine[T]) survive() {
 // Put queues an item in a stream, or says why not: the packet is the caller's then.
 func (e *Engine[T]) Put(stream int, c *Client[T], it Item[T], reserve int, same func(*Item[T]) bool) Refusal {
 	return e.streams[stream].put(c, it, reserve, same)
+}
+
+// PutAll queues packets in a stream, with arg for each, under one lock. In whys it says for each
+// whether it did: if not, the packet is the caller's.
+func (e *Engine[T]) PutAll(stream int, c *Client[T], ms []*mbuf.Packet, arg T, whys []Refusal) {
+	e.streams[stream].putAll(c, ms, arg, whys)
 }
 
 // Borrow has an item handled by the caller if nobody has the stream. It reports whether it was; if

@@ -11,10 +11,12 @@ type Item[T any] struct {
 	In, Out ifnet.ID     // M's, which whoever handles it may change
 	Arg     T
 
-	c      *Client[T]
-	seq    uint64 // how many were queued in the stream before it
-	inline bool   // it was never queued
+	c   *Client[T]
+	seq uint64 // how many were queued in the stream before it, or borrowed
 }
+
+// borrowed is the seq of an item that was never queued.
+const borrowed = 1<<64 - 1
 
 // Concerns reports whether the packet came by an interface or is to leave by it.
 func (it *Item[T]) Concerns(id ifnet.ID) bool { return it.In == id || it.Out == id }
@@ -23,7 +25,7 @@ func (it *Item[T]) Concerns(id ifnet.ID) bool { return it.In == id || it.Out == 
 func (it *Item[T]) Client() *Client[T] { return it.c }
 
 // Borrowed reports whether the item is handled by its caller, who has the stream.
-func (it *Item[T]) Borrowed() bool { return it.inline }
+func (it *Item[T]) Borrowed() bool { return it.seq == borrowed }
 
 // A Fate is why a packet that was queued was not handled.
 type Fate uint8
@@ -66,13 +68,13 @@ func (r Refusal) Reason() mbuf.Reason { return refusalReasons[r] }
 //
 //	Queued = Handled + the sum of Dropped + Len + InHand
 type Work struct {
-	Queued, Handled uint64
-	Borrowed        uint64 // handled by their callers, who had the stream: they were never queued
-	Dropped         [Fates]uint64
-	Refused         [Refusals]uint64
-	Panics, Leaked  uint64 // among Handled and Borrowed
 	Len, InHand     int
 	Watermark       int // of Len
+	Queued, Handled uint64
+	Borrowed        uint64 // handled by their callers, who had the stream: they were never queued
+	Panics, Leaked  uint64 // among Handled and Borrowed
+	Dropped         [Fates]uint64
+	Refused         [Refusals]uint64
 }
 
 // A ring is items in order.
@@ -93,7 +95,9 @@ func (r *ring[T]) pop() Item[T] {
 	it := *r.at(0)
 	*r.at(0) = Item[T]{}
 	r.head = (r.head + 1) & (len(r.items) - 1)
-	r.size--
+	if r.size--; r.size == 0 {
+		r.head = 0 // where the cache is warm
+	}
 	return it
 }
 

@@ -67,7 +67,7 @@ func (p *Priorities) Next(lens []int) (list, n int) {
 	if first < 0 {
 		return 0, 0
 	}
-	n = lens[first]
+	n = min(lens[first], Patience) // and no more, for somebody may come meanwhile
 	for i := first + 1; i < len(lens); i++ {
 		if lens[i] > 0 {
 			n = min(n, Patience-p.passed[i])

@@ -11,7 +11,7 @@ import (
 )
 
 // HandSize is how many items a worker takes at once.
-const HandSize = 16
+const HandSize = 64
 
 // A stream is one worker's share of an engine. At most one handler runs for it at any time.
 type stream[T any] struct {
@@ -20,34 +20,37 @@ type stream[T any] struct {
 	queue *mbuf.Owner // immutable: of what waits
 	fist  *mbuf.Owner // immutable: of what is being handled
 
+	waits hook.Uint32          // how many sleep on left
+	_     [hook.LineBytes]byte // what follows the worker writes for each item
+
 	claim hook.Uint64 // next<<32 | end: which items of the hand nobody has claimed
 	done  hook.Uint64 // how many of the worker's claims have ended
-	waits hook.Uint32 // how many sleep on left
+	pins  [2]pin      // of what is being handled; the worker's
 
 	// hand has item n in place n%HandSize. It is written under mu, where nobody can claim.
 	hand [HandSize]Item[T]
+	_    [hook.LineBytes]byte // what follows producers write
 
-	pins [2]pin // of what is being handled; the worker's
-
-	mu    hook.Mutex // leaf; guards what follows
-	lists []ring[T]
-	lens  []int // of the lists
-	order Order
-	dead  []Item[T] // superseded, for the worker to free
-
-	from    int        // the list that the hand was filled from
-	whose   *Client[T] // the client of what was in it
-	first   uint32     // its first item
-	settled uint64     // of done, what is in its client's counters
-	stale   uint64     // of done, what is not settled and was not handled
-
+	// What each put and refill touches lies together.
+	mu       hook.Mutex // leaf; guards what follows
 	running  bool       // the worker, or Step, has the stream, or has been told to
+	woken    hook.Bool  // it has been told to: the worker looks before it sleeps
+	ended    bool       // there is no worker any more
+	from     int        // the list that the hand was filled from
+	whose    *Client[T] // the client of what was in it
 	borrower *Item[T]   // inline, while a caller has the stream
-	inline   Item[T]    // what that handles
+	queued   uint64     // items, ever
+	lists    []ring[T]
+	lens     []int // of the lists
+	order    Order
+	dead     []Item[T] // superseded, for the worker to free
+
+	first    uint32     // the hand's first item
+	settled  uint64     // of done, what is in its client's counters
+	stale    uint64     // of done, what is not settled and was not handled
+	inline   Item[T]    // what the borrower handles
 	borrowed uint64     // how often it was borrowed
 	telling  *Client[T] // is told of the end of a batch
-	ended    bool       // there is no worker any more
-	queued   uint64     // items, ever
 	idle     hook.Cond  // the worker sleeps here
 	left     hook.Cond  // who waits for something to have ended sleeps here
 }
@@ -82,18 +85,75 @@ func (s *stream[T]) put(c *Client[T], it Item[T], reserve int, same func(old *It
 		w.Len++ // in the lists
 		s.lists[c.list].push(it)
 		s.lens[c.list]++
-		if c.list < s.from && s.eng.urgent {
-			s.stealLocked() // it goes before what is in the hand
-		}
+		s.urgentLocked(c)
 	}
 	w.Watermark = max(w.Watermark, s.waitingLocked(c))
 	s.wakeLocked()
 	return Accepted
 }
 
+// putAll queues packets, with arg for each, and says in whys which it did not: those are the
+// caller's then.
+func (s *stream[T]) putAll(c *Client[T], ms []*mbuf.Packet, arg T, whys []Refusal) {
+	for _, m := range ms {
+		m.Keep(s.queue) // not under the lock, which the worker wants
+	}
+	s.mu.Lock()
+	w := &c.work[s.index]
+	l := &s.lists[c.list]
+	n, room := 0, s.roomLocked(c)
+	for i, m := range ms {
+		it := Item[T]{M: m, In: m.In, Out: m.Out, Arg: arg, c: c, seq: s.queued}
+		// What was alive under this lock still is: whoever purges has it next.
+		if i == 0 || whys[i-1] != Accepted || it.In != ms[i-1].In || it.Out != ms[i-1].Out {
+			whys[i] = s.refusesLocked(c, &it, 0)
+		}
+		if whys[i] == Accepted && n >= room {
+			if room = s.roomLocked(c); n >= room { // the worker makes some
+				whys[i] = Full
+			}
+		}
+		if whys[i] != Accepted {
+			w.Refused[whys[i]]++
+			continue
+		}
+		n++
+		s.queued++
+		l.push(it)
+	}
+	w.Len += n
+	s.lens[c.list] += n
+	w.Queued += uint64(n)
+	w.Watermark = max(w.Watermark, s.waitingLocked(c))
+	if n > 0 {
+		s.urgentLocked(c)
+		s.wakeLocked()
+	}
+	s.mu.Unlock()
+	if n == len(ms) {
+		return
+	}
+	for i, m := range ms {
+		if whys[i] != Accepted {
+			m.Take(s.queue, nil)
+		}
+	}
+}
+
+// urgentLocked has what was queued go before what is in the hand, if that is less urgent.
+func (s *stream[T]) urgentLocked(c *Client[T]) {
+	if c.list < s.from && s.eng.urgent {
+		s.stealLocked()
+	}
+}
+
 // refusesLocked is asked under mu: whoever purges the stream has made the answer no before, so
-// nothing is queued behind it.
+// nothing is queued behind it. The item forgets where it came from if that has gone and its client
+// wants it so.
 func (s *stream[T]) refusesLocked(c *Client[T], it *Item[T], reserve int) Refusal {
+	if c.ForgetIn && !s.eng.live(it.In) {
+		it.In, it.M.In = ifnet.ID{}, ifnet.ID{}
+	}
 	switch {
 	case s.eng.closed.Load():
 		return Closed
@@ -127,6 +187,8 @@ func (s *stream[T]) supersedeLocked(c *Client[T], it Item[T], same func(*Item[T]
 	return false
 }
 
+func (s *stream[T]) roomLocked(c *Client[T]) int { return c.Limit() - s.waitingLocked(c) }
+
 // waitingLocked returns how many of a client's items wait.
 func (s *stream[T]) waitingLocked(c *Client[T]) int {
 	n := c.work[s.index].Len
@@ -141,6 +203,7 @@ func (s *stream[T]) waitingLocked(c *Client[T]) int {
 func (s *stream[T]) wakeLocked() {
 	if !s.running && s.borrower == nil && !s.eng.Manual {
 		s.running = true
+		s.woken.Store(true)
 		s.idle.Signal()
 	}
 }
@@ -352,7 +415,7 @@ func (s *stream[T]) oldestLocked() uint64 {
 
 // stats returns a client's counters as they are at one moment.
 func (s *stream[T]) statsLocked(c *Client[T]) Work {
-	w := c.work[s.index]
+	w := c.work[s.index].Work
 	if s.whose != c {
 		return w
 	}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/softnet-go/softnet/ifnet"
+	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/internal/invariants"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/mbuf"
@@ -36,10 +37,14 @@ func (s *stream[T]) await(l *lwp.LWP) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = false
-	if !s.anyLocked() && !s.eng.closed.Load() && s.eng.Softint {
+	if !s.anyLocked() && !s.eng.closed.Load() {
+		s.woken.Store(false)
 		s.mu.Unlock()
-		l.Offline()
-		defer l.Online()
+		s.linger(l)
+		if s.eng.Softint && !s.woken.Load() {
+			l.Offline()
+			defer l.Online()
+		}
 		s.mu.Lock()
 	}
 	for !s.running {
@@ -55,6 +60,27 @@ func (s *stream[T]) await(l *lwp.LWP) bool {
 		}
 	}
 	return true
+}
+
+// A worker that finds nothing looks again so many times before it sleeps, each time after so many
+// turns of a loop: together about as long as it takes to wake it. If it looked all the time, each
+// packet would pay for the lines of the stream to go from one core to the other.
+const (
+	looks       = 16
+	turnsToLook = 1000
+)
+
+// linger returns when there is something to do, or there has not been for some time.
+func (s *stream[T]) linger(l *lwp.LWP) {
+	if hook.Exploring() || runtime.GOMAXPROCS(0) == 1 {
+		return
+	}
+	for i := 0; i < looks && !s.woken.Load(); i++ {
+		for range turnsToLook { // only time passes
+		}
+		l.Checkpoint()
+		runtime.Gosched()
+	}
 }
 
 // anyLocked reports whether there is anything to do.
@@ -207,7 +233,7 @@ func (s *stream[T]) call(l *lwp.LWP, it *Item[T], in, out *ifnet.Interface) {
 
 func (s *stream[T]) bump(c *Client[T], f func(*Work)) {
 	s.mu.Lock()
-	f(&c.work[s.index])
+	f(&c.work[s.index].Work)
 	s.mu.Unlock()
 }
 
@@ -249,7 +275,7 @@ func (s *stream[T]) borrow(l *lwp.LWP, c *Client[T], it Item[T]) (took bool, why
 		s.mu.Unlock()
 		return false, why
 	}
-	it.c, it.inline = c, true
+	it.c, it.seq = c, borrowed
 	s.inline = it
 	s.borrower = &s.inline
 	s.borrowed++
