@@ -82,21 +82,21 @@ func waits() []row {
 		checking = func(softints int) *probe {
 			return against("", func() load {
 				st := newStack(softints, softint)
-				return load{st.perform, st.check}
+				return load{body: st.perform, beside: st.check}
 			})
 		}
 		looking = against("", func() load {
 			st := newStack(1, thread)
-			return load{st.performAgainst, st.look}
+			return load{body: st.performAgainst, beside: st.look}
 		})
 		rw        = on(1, "sync.RWMutex Lock+Unlock", func() body { return newPeers().writeLock })
 		rwLooking = against("sync.RWMutex Lock+Unlock", func() load {
 			p := newPeers()
-			return load{p.writeLockAgainst, p.look}
+			return load{body: p.writeLockAgainst, beside: p.look}
 		})
 		rbLooking = against("xsync.RBMutex Lock+Unlock", func() load {
 			p := newPeers()
-			return load{p.biasedWriteLockAgainst, p.biasedLook}
+			return load{body: p.biasedWriteLockAgainst, beside: p.biasedLook}
 		})
 	)
 	const micro = time.Microsecond

@@ -30,6 +30,7 @@ type body func(id, n int)
 type load struct {
 	body   body
 	beside func() // if set, keeps another core busy, again and again
+	stop   func() // if set, ends what was started for the load
 }
 
 // on returns a probe that cores goroutines run.
@@ -53,9 +54,10 @@ func fixed(name, unit string, value func() float64) *probe {
 func allocations(ps ...*probe) *probe {
 	return fixed("allocations", "allocs", func() (most float64) {
 		for _, p := range ps {
-			body := p.start().body
-			body(0, 1) // the first time may
-			most = max(most, testing.AllocsPerRun(100, func() { body(0, 1) }))
+			w := p.start()
+			w.body(0, 1) // the first time may
+			most = max(most, testing.AllocsPerRun(100, func() { w.body(0, 1) }))
+			w.end()
 		}
 		return most
 	})
@@ -84,6 +86,7 @@ func (p *probe) measure(e effort) float64 {
 	}
 	runtime.GC() // what others left behind
 	w := p.start()
+	defer w.end()
 	if w.beside != nil {
 		defer again(w.beside)()
 		p.n = 0 // how long one has to wait is seldom the same twice
@@ -95,6 +98,12 @@ func (p *probe) measure(e effort) float64 {
 	run() // warms up
 	// Core time: cores times as long, for cores times as many operations.
 	return undisturbed(e, p.busy, readUsage, run) / float64(p.n)
+}
+
+func (w load) end() {
+	if w.stop != nil {
+		w.stop()
+	}
 }
 
 // again runs f in a goroutine until stop is called. When it returns, f has run once.

@@ -79,7 +79,7 @@ func changing() (rows []row) {
 		idle := on(1, "no change", func() body { return newRouter(true, f.six, random).get })
 		busy := against("", func() load {
 			r := newRouter(true, f.six, random)
-			return load{r.get, r.changeAtARate}
+			return load{body: r.get, beside: r.changeAtARate}
 		})
 		change := on(1, "", func() body { return newRouter(true, f.six, random).change })
 		persist := on(1, "persistent bart", func() body { return newRouters(f.six, random).change })

@@ -18,6 +18,7 @@ type group struct {
 var groups = []group{
 	{"ground", ground},
 	{"routing", routing},
+	{"deferral", deferral},
 }
 
 // A row is something of ours and what it is held against.

@@ -52,6 +52,7 @@ func TestProbes_EachRunsOnce(t *testing.T) {
 					continue
 				}
 				w := p.start()
+				defer w.end()
 				if w.beside != nil {
 					defer again(w.beside)()
 				}
