@@ -1,6 +1,8 @@
 package netisr
 
 import (
+	"fmt"
+
 	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/deferq"
 	"github.com/softnet-go/softnet/lwp"
@@ -232,11 +234,20 @@ func (r *Reg) direct(l *lwp.LWP, d *direct, m *mbuf.Packet) error {
 	r.dispatched.Inc()
 	c := &d.ctxs[d.depth]
 	*c = Ctx{LWP: l, Stream: -1, Mode: ModeDirect, In: inIf, Out: outIf, Depth: d.depth}
+	hand := d.hand()
+	m.Keep(hand)
 	d.depth++
 	returned := false
 	defer func() {
 		d.depth--
 		*c = Ctx{}
+		if m.OwnedBy(hand) {
+			m.Free(mbuf.Handler)
+			r.directLeaked.Inc()
+			if returned {
+				i.cfg.Log.Warn("the handler returned and its packet was left", "queue", i.cfg.Name, "handler", r.h.Name)
+			}
+		}
 		if !returned {
 			r.directPanics.Inc()
 			if i.cfg.Recovered != nil {
@@ -249,4 +260,13 @@ func (r *Reg) direct(l *lwp.LWP, d *direct, m *mbuf.Packet) error {
 	r.h.Handle(c, m)
 	returned = true
 	return nil
+}
+
+// hand returns who has a packet at this depth. Nobody else ever does, so what is there when its
+// handler has returned is the packet that it was given.
+func (d *direct) hand() *mbuf.Owner {
+	if d.hands[d.depth] == nil {
+		d.hands[d.depth] = mbuf.NewHand(fmt.Sprintf("the hand of a direct handler, depth %d", d.depth))
+	}
+	return d.hands[d.depth]
 }

@@ -133,6 +133,7 @@ type direct struct {
 	depth   int // of handlers of ModeDirect
 	borrows int // streams
 	ctxs    [MaxDepth]Ctx
+	hands   [MaxDepth]*mbuf.Owner // of the handlers: a packet that is still there was forgotten
 }
 
 // A Ctx is what a handler knows of its run, until it returns.
@@ -200,7 +201,7 @@ type Reg struct {
 	busy   bool // somebody unregisters it; guarded by isr.mu
 	gone   bool // likewise
 
-	dispatched, depthDeferred, steerDrops, directPanics atomic.Uint64
+	dispatched, depthDeferred, steerDrops, directPanics, directLeaked atomic.Uint64
 	refused                                             [deferq.Refusals]atomic.Uint64 // with ModeDirect
 }
 

@@ -681,15 +681,22 @@ func TestScenario40_CloseDrainsOrDiscards(t *testing.T) {
 
 // A handler that returns and leaves its packet behind is named, and the packet freed.
 func TestHandler_ThatForgetsItsPacketIsNamed(t *testing.T) {
-	st := newStack(t)
-	var log bytes.Buffer
-	i := st.isr(netisr.Config{Manual: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	r := st.register(i, netisr.Handler{Name: "forgetful", Handle: func(*netisr.Ctx, *mbuf.Packet) {}})
-	require.NoError(t, i.Queue(1, st.packet(ifnet.ID{}, 1, 1)))
-	i.Step()
-	require.EqualValues(t, 1, lawful(t, r).Leaked)
-	require.Contains(t, log.String(), "handler=forgetful")
-	st.end(i, 1, r)
+	for _, mode := range []netisr.DispatchMode{netisr.ModeDeferred, netisr.ModeHybrid, netisr.ModeDirect} {
+		st := newStack(t)
+		var log bytes.Buffer
+		i := st.isr(netisr.Config{Manual: true, Mode: mode, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		r := st.register(i, netisr.Handler{Name: "forgetful", Handle: func(c *netisr.Ctx, m *mbuf.Packet) {
+			if n := number(m); n > 0 { // passes the next one on, and forgets its own
+				require.NoError(t, i.Dispatch(c.LWP, 1, st.packet(ifnet.ID{}, 1, n-1)))
+			}
+		}})
+		require.NoError(t, i.Dispatch(st.l, 1, st.packet(ifnet.ID{}, 1, 2)))
+		i.RunUntilIdle()
+		require.EqualValues(t, 3, lawful(t, r).Leaked)
+		require.EqualValues(t, 3, st.pool.Stats().Frees[mbuf.Handler])
+		require.Contains(t, log.String(), "handler=forgetful")
+		st.end(i, 3, r)
+	}
 }
 
 // A Ctx that a handler keeps tells nothing afterwards.

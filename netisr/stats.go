@@ -101,6 +101,7 @@ func (r *Reg) Stats() []Work {
 			row.Handled += row.Dispatched
 			row.SteerDrops, row.DepthDeferred = r.steerDrops.Load(), r.depthDeferred.Load()
 			row.Panics += r.directPanics.Load()
+			row.Leaked += r.directLeaked.Load()
 			row.RefusedIf += r.refused[deferq.IfGone].Load()
 			row.RefusedProto += r.refused[deferq.NoClient].Load()
 			row.RefusedClosed += r.refused[deferq.Closed].Load()
