@@ -40,11 +40,11 @@ func (s *stream[T]) await(l *lwp.LWP) bool {
 	if !s.anyLocked() && !s.eng.closed.Load() {
 		s.woken.Store(false)
 		s.mu.Unlock()
-		s.linger(l)
-		if s.eng.Softint && !s.woken.Load() {
+		if s.eng.Softint {
 			l.Offline()
 			defer l.Online()
 		}
+		s.linger()
 		s.mu.Lock()
 	}
 	for !s.running {
@@ -71,14 +71,13 @@ const (
 )
 
 // linger returns when there is something to do, or there has not been for some time.
-func (s *stream[T]) linger(l *lwp.LWP) {
+func (s *stream[T]) linger() {
 	if hook.Exploring() || runtime.GOMAXPROCS(0) == 1 {
 		return
 	}
 	for i := 0; i < looks && !s.woken.Load(); i++ {
 		for range turnsToLook { // only time passes
 		}
-		l.Checkpoint()
 		runtime.Gosched()
 	}
 }

@@ -99,7 +99,19 @@ func (a *actor) settle() {
 		a.net.settle(a.life, a.l)
 	}
 	a.unbind()
+	if a.net != nil {
+		a.rest()
+	}
 	a.audit()
+}
+
+// rest waits until workers that have nothing to do have gone offline.
+func (a *actor) rest() {
+	for _, c := range a.dom.Machine().All() {
+		for idle(c) != nil && a.life.Err() == nil {
+			runtime.Gosched()
+		}
+	}
 }
 
 // stacks returns what every goroutine does.
