@@ -67,8 +67,21 @@ func file(t *testing.T, ps []netip.Prefix) string {
 // Every packet is sent or missed for a reason, and nothing is freed while it is used,
 // though everything that can change does.
 func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
+	// On a machine that does much else it takes longer until everything has happened.
+	for _, seconds := range []string{"0.7", "3", "12"} {
+		if idle := runAll(t, seconds); idle == "" {
+			return
+		} else if seconds == "12" {
+			require.Empty(t, idle, "it was vacuous")
+		}
+	}
+}
+
+// runAll forwards while everything changes, and checks what has to be; it returns what has not
+// happened.
+func runAll(t *testing.T, seconds string) (idle string) {
 	var stdout, stderr strings.Builder
-	code := Program.Run(t.Context(), []string{"-routes", file(t, table(3000)), "-seconds", "0.7", "-workers", "3", "-json"}, &stdout, &stderr)
+	code := Program.Run(t.Context(), []string{"-routes", file(t, table(3000)), "-seconds", seconds, "-workers", "3", "-json"}, &stdout, &stderr)
 	require.Equal(t, lesson.ExitOK, code, stdout.String()+stderr.String())
 	require.Contains(t, stderr.String(), "loading 3,000 routes: 25 % 50 % 75 % 100 %\n")
 
@@ -87,16 +100,18 @@ func TestRun_HoldsWhileEverythingChanges(t *testing.T) {
 	require.Equal(t, 1, rep.Softints)
 	require.Zero(t, rep.Table.Left)
 
-	// It was not vacuous.
 	for what, n := range map[string]uint64{
 		"packets": rep.Packets, "hits": rep.Cache.Hits, "refills": rep.Cache.Refills, "updated": rep.Changes.Updated, "no route": rep.NoRoute, "slept": rep.Slept,
 		"added": rep.Changes.Added, "deleted": rep.Changes.Deleted, "changed": rep.Changes.Changed,
 		"renewed": rep.Gateways.Renewed, "left": rep.Gateways.Left, "lost": rep.Gateways.RoutesLost,
 		"freed": rep.Table.Freed, "graces": rep.Table.Graces, "frames": rep.Frames.Sent,
 	} {
-		require.NotZero(t, n, what)
+		if n == 0 {
+			idle = what
+		}
 	}
 	require.Equal(t, rep.Gateways.RoutesLost, rep.Gateways.RoutesBack)
+	return idle
 }
 
 // A check that cannot fail proves nothing: without either safeguard it does.

@@ -18,7 +18,7 @@ func (s *stream[T]) main() {
 	}
 	l := s.bind()
 	defer s.end()
-	defer l.Unbind()
+	defer s.unbind(l)
 	for s.await(l) {
 		for s.serve(l, HandSize) > 0 {
 		}
@@ -30,6 +30,12 @@ func (s *stream[T]) bind() *lwp.LWP {
 		return s.eng.Ifs.Domain().BindSoftint(s.String())
 	}
 	return s.eng.Ifs.Domain().Bind()
+}
+
+// unbind ends the worker's LWP, which a handler may have left with something to hold.
+func (s *stream[T]) unbind(l *lwp.LWP) {
+	defer s.eng.survive()
+	l.Unbind()
 }
 
 // await sleeps until there is something to do, and returns false if there will not be.

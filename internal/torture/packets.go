@@ -91,11 +91,12 @@ func (n *network) register() {
 			n.kept.Store(c.In)
 		}
 		if n.stash {
+			m.Keep(stashed)
 			select {
-			case n.late <- m: // as if it were still in hand
-				m.Keep(stashed)
+			case n.late <- m:
 				return
 			default:
+				m.Take(stashed, nil)
 			}
 		}
 		m.Free(mbuf.Done)
