@@ -1,0 +1,384 @@
+package stacktest_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/softnet-go/softnet/ifnet"
+	"github.com/softnet-go/softnet/lwp"
+	"github.com/softnet-go/softnet/mbuf"
+	"github.com/softnet-go/softnet/netisr"
+	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/rtable"
+	"github.com/softnet-go/softnet/stacktest"
+	"github.com/softnet-go/softnet/witness"
+	"github.com/softnet-go/softnet/wqinput"
+)
+
+// subject makes a Config of a handler that runs in a thread.
+func subject(f func(s *stacktest.Stack) wqinput.Handler) stacktest.Config {
+	return stacktest.Config{New: func(s *stacktest.Stack) stacktest.Subject {
+		return stacktest.Subject{Name: "subject", Input: f(s)}
+	}}
+}
+
+// A crime is a handler that is wrong in one way.
+type crime struct {
+	config  stacktest.Config
+	charge  string // what it has to be convicted of
+	checked bool   // only checked builds can tell
+}
+
+func always(h wqinput.Handler) func(*stacktest.Stack) wqinput.Handler {
+	return func(*stacktest.Stack) wqinput.Handler { return h }
+}
+
+var crimes = map[string]crime{
+	"forgets its packet": {
+		config: subject(always(func(context.Context, *wqinput.Input) {})),
+		charge: "returns and forgets its packet",
+	},
+	"frees twice": {
+		config: subject(always(func(_ context.Context, in *wqinput.Input) {
+			in.Packet.Free(mbuf.Done)
+			in.Packet.Free(mbuf.Done)
+		})),
+		charge: "panics: mbuf: a packet is freed \\(done\\) after it was freed",
+	},
+	"keeps the interface": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			var mu sync.Mutex
+			var kept *ifnet.Interface
+			return func(_ context.Context, in *wqinput.Input) {
+				mu.Lock()
+				if kept == nil {
+					kept = in.In
+				}
+				out := kept
+				mu.Unlock()
+				in.Packet.Flags &^= mbuf.Broadcast
+				if in.Packet.Flags == 0 && in.Packet.Len() > 0 {
+					_ = out.Transmit(in.LWP, in.Packet)
+					return
+				}
+				in.Packet.Free(mbuf.Done)
+			}
+		}),
+		charge: "uses interface \\d+\\.\\d+ after its Detach has returned",
+	},
+	"holds a route": {
+		config: subject(func(s *stacktest.Stack) wqinput.Handler {
+			_ = s.Routes.Add(rtable.Route{Dst: netip.MustParsePrefix("0.0.0.0/0"), Out: ifnet.ID{Index: 1, Gen: 1}})
+			var refs [64]psref.Ref
+			var mu sync.Mutex
+			n := 0
+			return func(_ context.Context, in *wqinput.Input) {
+				mu.Lock()
+				defer mu.Unlock()
+				if n < len(refs) {
+					if _, err := s.Routes.Get(in.LWP, &refs[n], netip.MustParseAddr("10.0.0.1")); err == nil {
+						n++
+					}
+				}
+				in.Packet.Free(mbuf.Done)
+			}
+		}),
+		charge: "returns and holds",
+	},
+	"sleeps in a softint": {
+		config: stacktest.Config{New: func(*stacktest.Stack) stacktest.Subject {
+			return stacktest.Subject{Name: "subject", Softint: func(_ *netisr.Ctx, m *mbuf.Packet) {
+				time.Sleep(time.Millisecond)
+				m.Free(mbuf.Done)
+			}}
+		}},
+		charge: "sleeps in a softint",
+	},
+	"takes locks in the wrong order": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			var a, b witness.Mutex
+			a.Init(witness.NewClass("a"))
+			b.Init(witness.NewClass("b"))
+			return func(_ context.Context, in *wqinput.Input) {
+				first, second := &a, &b
+				if in.Packet.Len() == 0 { // which is seldom
+					first, second = &b, &a
+				}
+				first.Lock()
+				defer first.Unlock()
+				second.Lock()
+				second.Unlock()
+				in.Packet.Free(mbuf.Done)
+			}
+		}),
+		charge:  "panics: witness: .*b.*a",
+		checked: true,
+	},
+	"sends while holding its lock": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			var mu witness.Mutex
+			mu.Init(witness.NewClass("softc"))
+			return func(_ context.Context, in *wqinput.Input) {
+				if in.Packet.Flags&mbuf.Broadcast != 0 {
+					in.Packet.Free(mbuf.Done)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				_ = in.In.Transmit(in.LWP, in.Packet)
+			}
+		}),
+		charge:  "panics: witness: .*softc.*sending a packet|panics: witness: .*sending a packet.*softc",
+		checked: true,
+	},
+	"loses order": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			place := mbuf.NewQueue("a goroutine each")
+			return func(_ context.Context, in *wqinput.Input) {
+				m := in.Packet
+				m.Keep(place)
+				go func() {
+					time.Sleep(time.Duration(10-m.Mark%7) * time.Microsecond)
+					m.Take(place, nil)
+					m.Free(mbuf.Done)
+				}()
+			}
+		}),
+		charge: "ends packets of a flow out of order",
+	},
+	"keeps without a bound": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			place := mbuf.NewQueue("a list without a bound")
+			return func(_ context.Context, in *wqinput.Input) { in.Packet.Keep(place) }
+		}),
+		charge: "keeps packets without a bound|has packet \\d+ of interface",
+	},
+	"ignores its context": {
+		config: subject(always(func(_ context.Context, in *wqinput.Input) {
+			time.Sleep(time.Hour)
+			in.Packet.Free(mbuf.Done)
+		})),
+		charge: "does not end when its context ends|its Detach does not end",
+	},
+	"races with departure": {
+		config: subject(func(*stacktest.Stack) wqinput.Handler {
+			place := mbuf.NewQueue("a timer")
+			return func(_ context.Context, in *wqinput.Input) {
+				m := in.Packet
+				m.Keep(place)
+				time.AfterFunc(time.Second, func() {
+					m.Take(place, nil)
+					m.Free(mbuf.Done)
+				})
+			}
+		}),
+		charge: "has packet \\d+ of interface \\S+ after its Detach has returned|keeps packets without a bound",
+	},
+	"answers a broadcast": {
+		config: subject(always(func(_ context.Context, in *wqinput.Input) { _ = in.In.Transmit(in.LWP, in.Packet) })),
+		charge: "answers a broadcast",
+	},
+}
+
+const crimeVar = "STACKTEST_CRIME"
+
+// TestCrime is run by TestCrimes, in a process of its own, because it fails.
+func TestCrime(t *testing.T) {
+	c, ok := crimes[os.Getenv(crimeVar)]
+	if !ok {
+		t.Skip("for TestCrimes")
+	}
+	stacktest.Handler(t, c.config)
+}
+
+// Each handler that is wrong on purpose is convicted of what it does, in a story of a few steps.
+func TestCrimes_AreConvictedByName(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	for name, c := range crimes {
+		t.Run(name, func(t *testing.T) {
+			if c.checked && !witness.Enabled {
+				t.Skip("only builds with -tags witness, or -race, can tell")
+			}
+			cmd := exec.Command(exe, "-test.run=^TestCrime$", "-rapid.nofailfile", "-rapid.seed=1", "-rapid.shrinktime=1s")
+			cmd.Env = append(os.Environ(), crimeVar+"="+name)
+			cmd.Dir = t.TempDir()
+			start := time.Now()
+			out, err := cmd.CombinedOutput()
+			require.Error(t, err, "not convicted:\n%s", out)
+			took := time.Since(start)
+			last := string(out)[strings.LastIndex(string(out), "stacktest: handler subject"):]
+			require.Regexp(t, regexp.MustCompile("^stacktest: handler subject ("+c.charge+")"), last, "%s", out)
+			steps := regexp.MustCompile(`(?m)^ +  (\d+)  `).FindAllString(last, -1)
+			require.LessOrEqual(t, len(steps), 6, "%s", last)
+			t.Logf("%v, %d steps: %s", took.Round(time.Millisecond), len(steps), strings.SplitN(last, "\n", 2)[0])
+			if !witness.Enabled {
+				require.Less(t, took, 10*time.Second) // two, on a machine of its own
+			}
+		})
+	}
+}
+
+// echo answers what is sent to it, and nobody else.
+func echo(_ context.Context, in *wqinput.Input) {
+	m := in.Packet
+	b, ok := m.Pullup(20)
+	switch {
+	case !ok || m.Flags&mbuf.Broadcast != 0:
+		m.Free(mbuf.Malformed)
+		return
+	case b[0]>>4 != 4:
+		m.Free(mbuf.NoProto)
+		return
+	}
+	w := m.Writable()
+	var src [4]byte
+	copy(src[:], w[12:16])
+	copy(w[12:16], w[16:20])
+	copy(w[16:20], src[:])
+	_ = in.In.Transmit(in.LWP, m)
+}
+
+// redirect changes routes, and waits for who uses them.
+func redirect(s *stacktest.Stack) wqinput.Handler {
+	return func(ctx context.Context, in *wqinput.Input) {
+		defer in.Packet.Free(mbuf.Done)
+		if b, ok := in.Packet.Pullup(20); ok && b[0]>>4 == 4 {
+			_ = s.Routes.Redirect(ctx, in.LWP, rtable.Redirect{
+				Dst: netip.AddrFrom4([4]byte(b[16:20])), Gateway: netip.AddrFrom4([4]byte(b[12:16])), From: netip.AddrFrom4([4]byte(b[12:16])),
+			})
+		}
+	}
+}
+
+// A reliable is a toy protocol: it keeps a few packets until they are acknowledged, one a second, and
+// lets go of those of a departing interface. It frees under its lock, so that order is kept.
+type reliable struct {
+	place *mbuf.Owner
+	live  func(ifnet.ID) bool
+	mu    sync.Mutex // guards what follows
+	kept  []*mbuf.Packet
+	timer *time.Timer
+	done  bool
+}
+
+func newReliable(s *stacktest.Stack) stacktest.Subject {
+	r := &reliable{place: mbuf.NewQueue("unacknowledged"), live: s.Ifs.Live}
+	remove := s.Ifs.AddDrainer(r)
+	return stacktest.Subject{Name: "reliable", Input: r.input, Close: func(context.Context) error {
+		remove()
+		r.free(func(*mbuf.Packet) bool { return true })
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.done = true
+		if r.timer != nil {
+			r.timer.Stop()
+		}
+		return nil
+	}}
+}
+
+func (r *reliable) input(_ context.Context, in *wqinput.Input) {
+	m := in.Packet
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done || !r.live(m.In) {
+		m.Free(mbuf.IfDeparted)
+		return
+	}
+	m.Keep(r.place)
+	r.kept = append(r.kept, m)
+	switch {
+	case len(r.kept) > 8:
+		r.endLocked(0, mbuf.Full)
+	case len(r.kept) == 1:
+		r.timer = time.AfterFunc(time.Second, r.acknowledge)
+	}
+}
+
+// acknowledge ends the packet that has waited longest.
+func (r *reliable) acknowledge() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.kept) > 0 {
+		r.endLocked(0, mbuf.Done)
+	}
+	if len(r.kept) > 0 && !r.done {
+		r.timer.Reset(time.Second)
+	}
+}
+
+func (r *reliable) endLocked(i int, why mbuf.Reason) {
+	m := r.kept[i]
+	r.kept = append(r.kept[:i:i], r.kept[i+1:]...)
+	m.Take(r.place, nil)
+	m.Free(why)
+}
+
+func (r *reliable) free(match func(*mbuf.Packet) bool) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := 0; i < len(r.kept); {
+		if match(r.kept[i]) {
+			r.endLocked(i, mbuf.IfDeparted)
+			n++
+		} else {
+			i++
+		}
+	}
+	return n
+}
+
+func (r *reliable) Name() string                                      { return "reliable" }
+func (r *reliable) Barrier(context.Context, *lwp.LWP, ifnet.ID) error { return nil }
+func (r *reliable) Down(ifnet.ID) int                                 { return 0 }
+func (r *reliable) Purge(id ifnet.ID) int {
+	return r.free(func(m *mbuf.Packet) bool { return m.In == id })
+}
+
+func TestHandler_HasNothingAgainstARightOne(t *testing.T) {
+	for name, c := range map[string]stacktest.Config{
+		"echo":     subject(always(echo)),
+		"redirect": subject(redirect),
+		"reliable": {New: newReliable},
+		"softint": {New: func(*stacktest.Stack) stacktest.Subject {
+			return stacktest.Subject{Name: "softint", Softint: func(_ *netisr.Ctx, m *mbuf.Packet) { m.Free(mbuf.Done) }}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) { stacktest.Handler(t, c) })
+	}
+}
+
+// A test of a handler of one's own takes a few lines.
+func TestHandler_TakesAFewLines(t *testing.T) {
+	stacktest.Handler(t, stacktest.Config{
+		New: func(*stacktest.Stack) stacktest.Subject {
+			var handled atomic.Int64
+			return stacktest.Subject{
+				Name:  "counter",
+				Input: func(_ context.Context, in *wqinput.Input) { handled.Add(1); in.Packet.Free(mbuf.Done) },
+				Check: func() error {
+					if handled.Load() < 0 {
+						return fmt.Errorf("counts backwards")
+					}
+					return nil
+				},
+			}
+		},
+	})
+}
+
+func FuzzEcho(f *testing.F) {
+	f.Fuzz(stacktest.Fuzz(subject(always(echo))))
+}
