@@ -202,7 +202,7 @@ type Reg struct {
 	gone   bool // likewise
 
 	dispatched, depthDeferred, steerDrops, directPanics, directLeaked atomic.Uint64
-	refused                                             [deferq.Refusals]atomic.Uint64 // with ModeDirect
+	refused                                                           [deferq.Refusals]atomic.Uint64 // with ModeDirect
 }
 
 // Register has a handler take its protocol's packets (netisr_register), with fresh counters. A
