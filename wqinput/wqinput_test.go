@@ -350,7 +350,7 @@ func TestClose_DrainsWhatIsQueued(t *testing.T) {
 			n++
 			in.Packet.Free(mbuf.Done)
 		}, wqinput.WithStreams(1))
-		for i := range 20 {
+		for i := range 100 { // more than a hand
 			require.NoError(t, q.Input(st.packet(em0, 1, byte(i)), 0, 1))
 		}
 		go func() {
@@ -359,9 +359,9 @@ func TestClose_DrainsWhatIsQueued(t *testing.T) {
 			require.NoError(t, q.Close(bg()), "two may close it")
 		}()
 		require.NoError(t, q.Close(bg()))
-		require.Equal(t, 20, n)
+		require.Equal(t, 100, n)
 		synctest.Wait()
-		st.closed(q, 21) // and again
+		st.closed(q, 101) // and again
 	})
 }
 
