@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -39,21 +40,44 @@ func running(a *netlink.LinkAttrs) bool {
 	return a.Flags&net.FlagUp != 0 && a.RawFlags&unix.IFF_RUNNING != 0
 }
 
-// Watch tells whether the link is up, each time the kernel has something to say about it, until
-// stop is closed. A link that has been deleted is down.
+// Watch tells whether the link is up, now and each time the kernel has something to say about it,
+// until stop is closed. A link that has been deleted is down. What the kernel has told while nobody
+// had time to listen is asked for again.
 func (l *Link) Watch(stop <-chan struct{}, tell func(up bool)) error {
-	ch := make(chan netlink.LinkUpdate, 16)
-	if err := netlink.LinkSubscribe(ch, stop); err != nil {
-		return fmt.Errorf("linux: watch %s: %w", l.name, err)
+	ch, err := l.subscribe(stop)
+	if err != nil {
+		return err
 	}
 	go func() {
-		for u := range ch {
-			if u.Attrs().Index == l.index {
-				tell(u.Header.Type != unix.RTM_DELLINK && running(u.Attrs()))
+		for {
+			for u := range ch {
+				if u.Attrs().Index == l.index {
+					tell(u.Header.Type != unix.RTM_DELLINK && running(u.Attrs()))
+				}
+			}
+			for again := true; again; again = err != nil { // it has closed the channel
+				select {
+				case <-stop:
+					return
+				case <-time.After(retry):
+					ch, err = l.subscribe(stop)
+				}
 			}
 		}
 	}()
 	return nil
+}
+
+// retry is how long Watch waits before it subscribes again.
+const retry = 100 * time.Millisecond
+
+func (l *Link) subscribe(stop <-chan struct{}) (<-chan netlink.LinkUpdate, error) {
+	ch := make(chan netlink.LinkUpdate, 16)
+	err := netlink.LinkSubscribeWithOptions(ch, stop, netlink.LinkSubscribeOptions{ListExisting: true})
+	if err != nil {
+		return nil, fmt.Errorf("linux: watch %s: %w", l.name, err)
+	}
+	return ch, nil
 }
 
 // Addrs returns the addresses of the link.
