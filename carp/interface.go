@@ -126,7 +126,7 @@ func (i *Interface) Close(ctx context.Context, l *lwp.LWP) error {
 			}
 		})
 	}
-	return i.settle(ctx, l)
+	return i.Settle(ctx, l)
 }
 
 // ID returns the interface of the stack.

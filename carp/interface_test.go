@@ -36,6 +36,7 @@ type node struct {
 	port   *ifnet.Port
 	ifp    ifnet.ID
 	told   []string
+	events []carp.Change
 	start  time.Time
 }
 
@@ -45,16 +46,25 @@ var (
 )
 
 func newNode(t require.TestingT, lan *ifnet.LAN, number byte, opts ...wqinput.Option) *node {
-	n := &node{t: t, lan: lan, dom: lwp.NewDomain(), start: time.Now()}
+	n := &node{t: t, lan: lan, port: lan.NewPort()}
+	n.open(number, false, opts...)
+	return n
+}
+
+// open makes the node around its port; manual is without workers but the routing table's and CARP's.
+func (n *node) open(number byte, manual bool, opts ...wqinput.Option) {
+	t := n.t
+	n.dom, n.start = lwp.NewDomain(), time.Now()
 	n.l = n.dom.Bind()
 	n.ifs = ifnet.NewTable(n.dom, ifnet.WithPool(mbuf.NewPool(mbuf.PoolConfig{Limit: 1000})))
-	n.isr = netisr.New(netisr.Config{Ifs: n.ifs, Streams: 1})
-	n.send = netisr.NewSendQueue(netisr.SendConfig{Ifs: n.ifs, Streams: 1})
+	n.isr = netisr.New(netisr.Config{Ifs: n.ifs, Streams: 1, Manual: manual})
+	n.send = netisr.NewSendQueue(netisr.SendConfig{Ifs: n.ifs, Streams: 1, Manual: manual})
 	n.routes = rtable.New(n.dom)
 	var err error
 	n.carp, err = carp.NewStack(carp.StackConfig{
 		Ifs: n.ifs, Send: n.send, Routes: n.routes, Input: append([]wqinput.Option{wqinput.WithStreams(1)}, opts...),
 		OnChange: func(c carp.Change) {
+			n.events = append(n.events, c)
 			n.told = append(n.told, fmt.Sprintf("%v %v -> %v", time.Since(n.start), c.From, c.To))
 		},
 	})
@@ -62,14 +72,12 @@ func newNode(t require.TestingT, lan *ifnet.LAN, number byte, opts ...wqinput.Op
 	_, err = n.isr.Register(netisr.Handler{Name: "ether", Proto: 1, Policy: netisr.PolicySource, Handle: n.input})
 	require.NoError(t, err)
 	n.ifs.SetInput(n.isr.Input(1))
-	n.port = lan.NewPort()
 	ifp, err := n.ifs.Attach(ifnet.Spec{Name: "em0", Driver: n.port, MAC: ifnet.MAC{2, 0, 0, 0, 0, number}, Up: true})
 	require.NoError(t, err)
 	n.ifp = ifp.ID()
 	require.NoError(t, n.ifs.AddAddr(n.ifp, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, number}), 24)))
 	n.i, err = n.carp.Attach(n.l, n.ifp)
 	require.NoError(t, err)
-	return n
 }
 
 func (n *node) input(c *netisr.Ctx, m *mbuf.Packet) {

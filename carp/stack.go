@@ -160,7 +160,7 @@ func (s *Stack) input(ctx context.Context, in *wqinput.Input) {
 		return do
 	})
 	m.Free(why)
-	i.settle(ctx, in.LWP)
+	i.Settle(ctx, in.LWP)
 }
 
 // A sending is what an advertisement or an announcement needs to be sent, when no lock is held.

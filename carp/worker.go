@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/softnet-go/softnet/ifnet"
+	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/lwp"
 	"github.com/softnet-go/softnet/psref"
 	"github.com/softnet-go/softnet/rtable"
@@ -19,7 +20,7 @@ func (i *Interface) work() {
 	for i.await() {
 		l := i.s.c.Ifs.Domain().Bind()
 		i.step(func(now time.Time) []Action { return i.parent.Step(now, Tick{}) })
-		_ = i.settle(context.Background(), l)
+		_ = i.Settle(context.Background(), l)
 		l.Unbind()
 	}
 	i.wake.mu.Lock()
@@ -40,7 +41,7 @@ func (i *Interface) await() bool {
 			return true
 		}
 		ctx, cancel := context.Background(), func() {}
-		if !w.at.IsZero() {
+		if !w.at.IsZero() && !hook.Exploring() {
 			ctx, cancel = context.WithDeadline(ctx, w.at)
 		}
 		_ = w.cv.WaitContext(ctx, &w.mu)
@@ -49,9 +50,10 @@ func (i *Interface) await() bool {
 	return false
 }
 
-// settle makes routes and link addresses follow the states, and tells of transitions: in order,
-// one caller at a time, until nothing is pending.
-func (i *Interface) settle(ctx context.Context, l *lwp.LWP) error {
+// Settle makes routes and link addresses follow the states, and tells of transitions: in order,
+// one caller at a time, until nothing is pending. The worker does so by itself: Settle is for who
+// wants to wait for what follows from a [Interface.Step]. l may not be a softint. Errors: ctx.Err().
+func (i *Interface) Settle(ctx context.Context, l *lwp.LWP) error {
 	if err := i.turn.LockContext(ctx); err != nil {
 		return err
 	}
