@@ -39,6 +39,7 @@ func TestInput_ComesFromASoftintAndIsHandledByAThread(t *testing.T) {
 		softint.Unbind()
 		require.NoError(t, q.Flush(bg()))
 		require.True(t, waited)
+		synctest.Wait() // the worker sleeps
 		st.closed(q, 1)
 	})
 }
