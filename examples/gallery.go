@@ -2,6 +2,7 @@ package main
 
 import (
 	altqasym "github.com/softnet-go/softnet/examples/altq-asym"
+	carpfailover "github.com/softnet-go/softnet/examples/carp-failover"
 	"github.com/softnet-go/softnet/examples/forward"
 	"github.com/softnet-go/softnet/examples/ifdetach"
 	"github.com/softnet-go/softnet/examples/internal/lesson"
@@ -39,6 +40,7 @@ var gallery = lesson.Gallery{
 		wqinputicmp.Lesson,
 		mbufleak.Lesson,
 		altqasym.Lesson,
+		carpfailover.Lesson,
 	},
 	Programs: []lesson.Program{
 		forward.Program,
