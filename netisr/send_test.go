@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,6 +23,7 @@ import (
 	"github.com/softnet-go/softnet/mbuf"
 	"github.com/softnet-go/softnet/netisr"
 	"github.com/softnet-go/softnet/psref"
+	"github.com/softnet-go/softnet/rtable"
 	"github.com/softnet-go/softnet/witness"
 )
 
@@ -817,5 +819,84 @@ func TestSendQueue_CloseThatWillNotWaitDiscards(t *testing.T) {
 		require.ErrorIs(t, q.Flush(bg(), s), netisr.ErrWouldDeadlock)
 		require.ErrorIs(t, ty.Unregister(bg(), s), netisr.ErrWouldDeadlock)
 		s.Unbind()
+	})
+}
+
+// Source selection wants the entry locked, output wants it unlocked (S2): decided under the lock,
+// done under none, so the output path may lock any entry, that one too, and nothing is looked at
+// again. Sending at once would wait for the lock that the caller has.
+func TestSeedS2_OutputMayLockTheEntryThatWasLockedToDecide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStack(t)
+		q := st.sendQueue(netisr.SendConfig{Streams: 1})
+		x := st.attach()
+		var entry sync.Mutex
+		src := netip.MustParseAddr("fe80::1") // guarded by entry
+		var sentFrom []netip.Addr
+		output := func(chosen netip.Addr) bool {
+			if !entry.TryLock() { // ip6_output resolves the next hop: the same entry
+				return false
+			}
+			defer entry.Unlock()
+			sentFrom = append(sentFrom, chosen)
+			return true
+		}
+		ty := register(t, q, netisr.Spec[netip.Addr]{Handle: func(_ *netisr.Ctx, m *mbuf.Packet, chosen netip.Addr) {
+			entry.Lock()
+			sentFrom = append(sentFrom, chosen)
+			entry.Unlock()
+			m.Free(mbuf.Done)
+		}})
+		entry.Lock()
+		require.False(t, output(src), "the wrong design: it would wait for itself")
+		require.NoError(t, ty.Dispatch(st.packet(ifnet.ID{}, 0, 1), x, src))
+		src = netip.MustParseAddr("fe80::2") // the state changes on, under the lock
+		entry.Unlock()
+		require.NoError(t, q.Flush(soon(), st.l))
+		require.Equal(t, []netip.Addr{netip.MustParseAddr("fe80::1")}, sentFrom, "what was decided")
+		st.endSend(q)
+	})
+}
+
+// An interface is destroyed while a route leads to it (S5): who sends by the route finds the
+// interface whole, and it is waited for, or does not find it; never half of it.
+func TestSeedS5_AnInterfaceUnderARouteIsWholeOrNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStack(t)
+		x := st.attach()
+		rt := rtable.New(st.dom)
+		require.NoError(t, rt.Add(rtable.Route{Dst: netip.MustParsePrefix("10.0.0.0/8"), Out: x}))
+		start := time.Now()
+		send := func(hold time.Duration) (found bool) {
+			l := st.dom.Bind()
+			defer l.Unbind()
+			var ref, ifref psref.Ref
+			rte, err := rt.Get(l, &ref, netip.MustParseAddr("10.1.2.3"))
+			require.NoError(t, err)
+			out := rte.Route().Out
+			ref.Release(l)
+			ifp, ok := st.ifs.Get(l, &ifref, out)
+			if !ok {
+				return false
+			}
+			time.Sleep(hold)
+			require.NotZero(t, ifp.MAC())
+			require.NoError(t, ifp.Transmit(l, st.packet(ifnet.ID{}, 0, 1)))
+			ifref.Release(l)
+			return true
+		}
+		st.ifs.SetInput(func(m *mbuf.Packet) error { m.Free(mbuf.Done); return nil })
+		go func() { require.True(t, send(time.Second), "it was there") }()
+		synctest.Wait()
+		go func() {
+			time.Sleep(time.Millisecond)
+			require.False(t, send(0), "it is going")
+		}()
+		st.detach(x)
+		require.Equal(t, time.Second, time.Since(start))
+		_, err := rt.Depart(x)
+		require.NoError(t, err)
+		require.NoError(t, rt.Close(bg()))
+		require.Zero(t, st.pool.Outstanding())
 	})
 }
