@@ -39,8 +39,8 @@ type LAN struct {
 	due    flights
 	seq    uint64
 	timer  *time.Timer // set for the first of due
-	runs   int         // of deliver that have not ended
-	still  hook.Cond   // who waits for those
+	busy   bool        // somebody delivers: one at a time, so that frames arrive in their order
+	still  hook.Cond   // who waits until that ends
 	closed bool
 	stats  LANStats
 }
@@ -248,10 +248,15 @@ func (n *LAN) armLocked(now time.Time) {
 	}
 }
 
-// deliver is the timer's: it has everything arrive that is due.
+// deliver is the timer's: it has everything arrive that is due. The timer may go off again while it
+// does; whoever is at it sees to that, too.
 func (n *LAN) deliver() {
 	n.mu.Lock()
-	n.runs++
+	if n.busy {
+		n.mu.Unlock()
+		return
+	}
+	n.busy = true
 	for !n.closed && len(n.due) > 0 && !n.due[0].at.After(time.Now()) {
 		f := heap.Pop(&n.due).(flight)
 		f.to.busy++
@@ -260,7 +265,7 @@ func (n *LAN) deliver() {
 		n.mu.Lock()
 	}
 	n.armLocked(time.Now())
-	n.runs--
+	n.busy = false
 	n.still.Broadcast()
 	n.mu.Unlock()
 }
@@ -314,7 +319,7 @@ func (n *LAN) Close() {
 	if n.timer != nil && n.timer.Stop() {
 		n.timer = nil
 	}
-	for n.runs > 0 {
+	for n.busy {
 		n.still.Wait(&n.mu)
 	}
 }
