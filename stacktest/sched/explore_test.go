@@ -200,7 +200,7 @@ func TestReplay_ThatDoesNotFitSaysSo(t *testing.T) {
 func TestTable_HasALineForEachExploration(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "table.json")
 	t.Setenv("SOFTNET_SCHED_TABLE", file)
-	sched.Explore(t, sched.Options{Name: "points"}, points(2, 2))
+	sched.Explore(t, sched.Options{Name: "points", Preemptions: 2}, points(2, 2))
 	sched.Run(sched.Options{Name: "lost"}, lostUpdate)
 	sched.Run(sched.Options{}, lostUpdate) // has no name
 	text, err := os.ReadFile(file)

@@ -104,12 +104,17 @@ func (o Options) withDefaults() Options {
 // f is called once for each schedule and builds its world anew each time. It must behave
 // the same whenever the schedule is the same.
 //
+// With go test -short, where o does not say how many, schedules have one preemption at most.
+//
 // The environment variable SOFTNET_REPLAY=NAME=SCHEDULE makes the exploration of that
 // name run this one schedule; without NAME= every exploration does.
 func Explore(t testing.TB, o Options, f func(s *S)) Result {
 	t.Helper()
 	if o.Name == "" {
 		o.Name = t.Name()
+	}
+	if o.Preemptions == 0 && testing.Short() {
+		o.Preemptions = 1
 	}
 	if o.Replay == "" {
 		o.Replay = replayOf(o.Name, os.Getenv("SOFTNET_REPLAY"))
