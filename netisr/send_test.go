@@ -854,6 +854,7 @@ func TestSeedS2_OutputMayLockTheEntryThatWasLockedToDecide(t *testing.T) {
 		entry.Unlock()
 		require.NoError(t, q.Flush(soon(), st.l))
 		require.Equal(t, []netip.Addr{netip.MustParseAddr("fe80::1")}, sentFrom, "what was decided")
+		require.NotEqual(t, src, sentFrom[0], "though it is another by now")
 		st.endSend(q)
 	})
 }
