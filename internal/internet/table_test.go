@@ -172,11 +172,13 @@ func TestFIB_ChangesAsBartDoes(t *testing.T) {
 	var stop hook.Bool
 	var wrong hook.Int64
 	var looked [2]int
-	var readers sync.WaitGroup
+	var readers, bound sync.WaitGroup // Perform waits for a reader once it is bound, not before
+	bound.Add(len(looked))
 	for id := range looked {
 		readers.Go(func() {
 			l := dom.BindSoftint("reader")
 			defer l.Unbind()
+			bound.Done()
 			for n := id; !stop.Load(); n++ {
 				for k := range 50 {
 					a := known[(n*50+k)%len(known)]
@@ -189,6 +191,7 @@ func TestFIB_ChangesAsBartDoes(t *testing.T) {
 			}
 		})
 	}
+	bound.Wait()
 	writer := dom.Bind()
 	changes := volume(300_000)
 	if *long {
