@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"internal/deferq"},               // what deferral is made of
 	{"rtcache", "netisr", "wqinput"},  // caches, deferral
 	{"internal/seedcache"},            // the seed's caches, to be compared with
-	{"pfsync/pf"},                     // reference consumers
+	{"pfsync/pf", "pfsync/wire"},      // reference consumers
 	{"pfsync", "carp"},                //
 }
 
