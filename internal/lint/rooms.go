@@ -18,7 +18,8 @@ var floors = [][]string{
 	{"internal/deferq"},               // what deferral is made of
 	{"rtcache", "netisr", "wqinput"},  // caches, deferral
 	{"internal/seedcache"},            // the seed's caches, to be compared with
-	{"pfsync/pf", "pfsync/wire"},      // reference consumers
+	{"pfsync/wire"},                   // reference consumers
+	{"pfsync/pf"},                     //
 	{"pfsync", "carp"},                //
 }
 
