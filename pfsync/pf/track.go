@@ -60,7 +60,7 @@ func (st *State) packet(p *packet, dir Dir) opinion {
 	if dir != st.dir {
 		src, dst, way = dst, src, 1
 	}
-	timeout := st.timeout
+	var timeout Timeout
 	switch p.proto {
 	case TCP:
 		if p.flags&(syn|ack) == syn && src.Level >= finWait2 && dst.Level >= finWait2 {
