@@ -80,7 +80,7 @@ func (m *Packet) release(why Reason) {
 	}
 	m.why = why
 	if len(m.tags) > 0 {
-		m.freeTags()
+		m.endTags(why)
 	}
 	if m.track != nil {
 		m.note("freed")

@@ -360,6 +360,30 @@ func TestTag_IsFreedOnceTheLastFirst(t *testing.T) {
 	require.Equal(t, []string{"c", "d", "b"}, gone, "what was taken is the taker's")
 }
 
+// What a tag's packet ended for is told to those who ask, alone and in a list; a tag that is only taken off
+// is freed as any other.
+func TestTag_IsToldWhyItsPacketEnded(t *testing.T) {
+	pool := mbuf.NewPool(mbuf.PoolConfig{})
+	var gone []string
+	key := mbuf.NewTagKey("watch", mbuf.TagOptions[string]{
+		Free:  func(s string) { gone = append(gone, s+" freed") },
+		Ended: func(s string, why mbuf.Reason) { gone = append(gone, s+" "+why.String()) },
+	})
+	packet := func(s string) *mbuf.Packet {
+		m, err := pool.Alloc(1)
+		require.NoError(t, err)
+		key.Set(m, s)
+		return m
+	}
+	m := packet("a")
+	key.Set(m, "b")
+	m.Free(mbuf.NoRoute)
+	var l mbuf.List
+	l.Push(packet("c"))
+	l.Free(mbuf.Shutdown)
+	require.Equal(t, []string{"a freed", "b " + mbuf.NoRoute.String(), "c " + mbuf.Shutdown.String()}, gone)
+}
+
 // A tag's free function that panics is not called again when the panic is survived.
 func TestTag_ThatPanicsIsNotFreedTwice(t *testing.T) {
 	calls := 0

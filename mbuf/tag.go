@@ -17,6 +17,8 @@ type TagOptions[T any] struct {
 	// runs in whoever does that, with whatever locks they hold: it must neither block nor take
 	// a lock that is no leaf.
 	Free func(T)
+	// Ended, if not nil, is called in Free's place for a tag on a packet that ends, with the reason.
+	Ended func(T, Reason)
 	// Clone makes a second T for a clone of the packet. Without it clones do not have the tag.
 	Clone func(T) T
 	// Persistent tags stay when the packet crosses into another interface (MTAG_PERSISTENT).
@@ -36,6 +38,7 @@ type tag struct {
 // tagKey is a TagKey of any type.
 type tagKey interface {
 	free(v any)
+	ended(v any, why Reason)
 	clone(v any) (any, bool)
 	persistent() bool
 }
@@ -105,6 +108,14 @@ func (k *TagKey[T]) free(v any) {
 	}
 }
 
+func (k *TagKey[T]) ended(v any, why Reason) {
+	if k.opts.Ended == nil {
+		k.free(v)
+		return
+	}
+	k.opts.Ended(v.(T), why)
+}
+
 func (k *TagKey[T]) clone(v any) (any, bool) {
 	if k.opts.Clone == nil {
 		return nil, false
@@ -120,12 +131,12 @@ func (m *Packet) untag(i int) {
 	m.tags = m.tags[:len(m.tags)-1]
 }
 
-// freeTags frees all tags, the last first.
-func (m *Packet) freeTags() {
+// endTags frees all tags, the last first: the packet has ended.
+func (m *Packet) endTags(why Reason) {
 	for i := len(m.tags) - 1; i >= 0; i-- {
 		t := m.tags[i]
 		m.untag(i) // first: a free function that panics is not called again
-		t.key.free(t.value)
+		t.key.ended(t.value, why)
 	}
 }
 

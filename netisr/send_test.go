@@ -901,3 +901,35 @@ func TestSeedS5_AnInterfaceUnderARouteIsWholeOrNotThere(t *testing.T) {
 		require.Zero(t, st.pool.Outstanding())
 	})
 }
+
+// Watch stands around each Handle and sees what it was given, also when it panics, and not what is dropped.
+func TestSendQueue_WatchStandsAroundEveryHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStack(t)
+		em0 := st.attach()
+		var story []string
+		q := st.sendQueue(netisr.SendConfig{Manual: true, Recovered: func(any) { story = append(story, "recovered") },
+			Watch: func(c *netisr.Ctx, name string, m *mbuf.Packet) func() {
+				l := c.LWP
+				require.True(t, l.InSoftint())
+				require.Equal(t, em0, c.Out.ID())
+				story = append(story, fmt.Sprint("enter ", name, number(m)))
+				return func() { story = append(story, "leave") }
+			}})
+		ty := register(t, q, netisr.Spec[int]{Name: "n", Handle: func(_ *netisr.Ctx, m *mbuf.Packet, bad int) {
+			story = append(story, "handle")
+			m.Free(mbuf.Done)
+			if bad > 0 {
+				panic("bad")
+			}
+		}})
+		for i := range 2 {
+			require.NoError(t, ty.Dispatch(st.packet(em0, 1, i), em0, i))
+		}
+		require.Equal(t, 2, q.RunUntilIdle())
+		require.NoError(t, ty.Dispatch(st.packet(em0, 1, 7), em0, 0))
+		require.NoError(t, st.ifs.Detach(soon(), st.l, em0))
+		require.Equal(t, []string{"enter n0", "handle", "leave", "enter n1", "handle", "leave", "recovered"}, story)
+		st.endSend(q)
+	})
+}

@@ -61,6 +61,9 @@ type SendConfig struct {
 
 	Log       *slog.Logger // handlers that leave packets behind; discards if nil
 	Recovered func(any)    // as in Config
+	// Watch, if not nil, is called before each Handle, in the worker, with the name of the type; and
+	// what it returns afterwards, even if Handle panicked. It is for tests and traces.
+	Watch func(c *Ctx, name string, m *mbuf.Packet) (done func())
 }
 
 // A SendQueue sends packets later, when no lock is held (deferred transmission). Who has decided to
@@ -118,6 +121,9 @@ func NewSendQueue(c SendConfig) *SendQueue {
 func (q *SendQueue) handle(l *lwp.LWP, stream int, it *deferq.Item[job], in, out *ifnet.Interface) {
 	c := &q.ctxs[stream]
 	*c = Ctx{LWP: l, Stream: stream, Mode: ModeDeferred, In: in, Out: out, hops: it.Arg.hops}
+	if q.cfg.Watch != nil {
+		defer q.cfg.Watch(c, it.Client().Name, it.M)()
+	}
 	it.Arg.t.handle(c, it.M, it.Arg.state)
 	*c = Ctx{} // whoever kept it has nothing
 }
