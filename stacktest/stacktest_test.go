@@ -3,6 +3,7 @@ package stacktest_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -45,13 +46,15 @@ type crime struct {
 	config  stacktest.Config
 	charge  string // what it has to be convicted of
 	checked bool   // only checked builds can tell
+	// try is what convicts it; stacktest.Handler if nil.
+	try func(*testing.T, stacktest.Config)
 }
 
 func always(h wqinput.Handler) func(*stacktest.Stack) wqinput.Handler {
 	return func(*stacktest.Stack) wqinput.Handler { return h }
 }
 
-var crimes = map[string]crime{
+var inputCrimes = map[string]crime{
 	"forgets its packet": {
 		config: subject(always(func(context.Context, *wqinput.Input) {})),
 		charge: "returns and forgets its packet",
@@ -74,7 +77,6 @@ var crimes = map[string]crime{
 				}
 				out := kept
 				mu.Unlock()
-				in.Packet.Flags &^= mbuf.Broadcast
 				if in.Packet.Flags == 0 && in.Packet.Len() > 0 {
 					_ = out.Transmit(in.LWP, in.Packet)
 					return
@@ -150,25 +152,11 @@ var crimes = map[string]crime{
 		checked: true,
 	},
 	"loses order": {
-		config: subject(func(*stacktest.Stack) wqinput.Handler {
-			place := mbuf.NewQueue("a goroutine each")
-			return func(_ context.Context, in *wqinput.Input) {
-				m := in.Packet
-				m.Keep(place)
-				go func() {
-					time.Sleep(time.Duration(10-m.Mark%7) * time.Microsecond)
-					m.Take(place, nil)
-					m.Free(mbuf.Done)
-				}()
-			}
-		}),
+		config: reliably(8, true),
 		charge: "ends packets of a flow out of order",
 	},
 	"keeps without a bound": {
-		config: subject(func(*stacktest.Stack) wqinput.Handler {
-			place := mbuf.NewQueue("a list without a bound")
-			return func(_ context.Context, in *wqinput.Input) { in.Packet.Keep(place) }
-		}),
+		config: reliably(1000, false),
 		charge: "keeps packets without a bound",
 	},
 	"ignores its context": {
@@ -176,7 +164,7 @@ var crimes = map[string]crime{
 			time.Sleep(time.Hour)
 			in.Packet.Free(mbuf.Done)
 		})),
-		charge: "does not end when its context ends|its Detach does not end",
+		charge: "does not end when its context ends|holds interface \\S+ for ever: its Detach does not end",
 	},
 	"races with departure": {
 		config: keepsMany(func(*stacktest.Stack) wqinput.Handler {
@@ -190,7 +178,47 @@ var crimes = map[string]crime{
 				})
 			}
 		}),
-		charge: "has packet \\d+ of interface \\S+ after its Detach has returned",
+		charge: "has a packet of interface \\S+ after its Detach has returned",
+	},
+	"writes what it shares": {
+		config: subject(always(func(_ context.Context, in *wqinput.Input) {
+			if b := in.Packet.Bytes(); len(b) > 8 {
+				b[8]-- // its time to live, and everybody's
+			}
+			in.Packet.Free(mbuf.Done)
+		})),
+		charge: "writes to bytes that it shares",
+	},
+	"holds the packet's route": {
+		config: subject(func(s *stacktest.Stack) wqinput.Handler {
+			return func(ctx context.Context, in *wqinput.Input) {
+				defer in.Packet.Free(mbuf.Done)
+				if b, ok := in.Packet.Pullup(20); ok && b[0]>>4 == 4 {
+					_, _ = s.Routes.Lookup(ctx, in.LWP, netip.AddrFrom4([4]byte(b[16:20])))
+				}
+			}
+		}),
+		charge: "holds a route when everything has ended|holds a route for ever: it cannot be changed",
+	},
+	"goes on after Close": {
+		config: stacktest.Config{New: func(s *stacktest.Stack) stacktest.Subject {
+			var timer *time.Timer
+			timer = time.AfterFunc(time.Minute, func() { hello(s); timer.Reset(time.Minute) })
+			return stacktest.Subject{Name: "subject", Input: func(_ context.Context, in *wqinput.Input) { in.Packet.Free(mbuf.Done) },
+				Close: func(context.Context) error { return nil }} // the timer goes on
+		}},
+		charge: "sends when everything is closed",
+	},
+	"leaves a goroutine": {
+		config: stacktest.Config{New: func(*stacktest.Stack) stacktest.Subject {
+			work := make(chan int, 100)
+			go func() {
+				for range work {
+				}
+			}()
+			return stacktest.Subject{Name: "subject", Input: func(_ context.Context, in *wqinput.Input) { work <- 1; in.Packet.Free(mbuf.Done) }}
+		}},
+		charge: "leaves a goroutine behind",
 	},
 	"answers a broadcast": {
 		config: subject(always(func(_ context.Context, in *wqinput.Input) { _ = in.In.Transmit(in.LWP, in.Packet) })),
@@ -198,19 +226,53 @@ var crimes = map[string]crime{
 	},
 }
 
+// hello sends a packet of its own by em0, if it is there.
+func hello(s *stacktest.Stack) {
+	id, ok := s.Ifs.ByName("em0")
+	if !ok {
+		return
+	}
+	l := s.Dom.Bind()
+	defer l.Unbind()
+	var ref psref.Ref
+	if ifp, ok := s.Ifs.Get(l, &ref, id); ok {
+		defer ref.Release(l)
+		if m, err := s.Pool.Alloc(28); err == nil {
+			_ = ifp.Transmit(l, m)
+		}
+	}
+}
+
 const crimeVar = "STACKTEST_CRIME"
+
+func allCrimes() map[string]crime {
+	all := maps.Clone(inputCrimes)
+	maps.Copy(all, sendCrimes)
+	maps.Copy(all, storyCrimes)
+	maps.Copy(all, modelCrimes)
+	return all
+}
 
 // TestCrime is run by TestCrimes, in a process of its own, because it fails.
 func TestCrime(t *testing.T) {
-	c, ok := crimes[os.Getenv(crimeVar)]
-	if !ok {
+	c, ok := allCrimes()[os.Getenv(crimeVar)]
+	switch {
+	case !ok:
 		t.Skip("for TestCrimes")
+	case c.try != nil:
+		c.try(t, c.config)
+	default:
+		stacktest.Handler(t, c.config)
 	}
-	stacktest.Handler(t, c.config)
 }
 
 // Each handler that is wrong on purpose is convicted of what it does, in a story of a few steps.
-func TestCrimes_AreConvictedByName(t *testing.T) {
+func TestCrimes_OfInputAreConvictedByName(t *testing.T)   { convict(t, inputCrimes) }
+func TestCrimes_OfSendersAreConvictedByName(t *testing.T) { convict(t, sendCrimes) }
+func TestCrimes_OfStoriesAreConvictedByName(t *testing.T) { convict(t, storyCrimes) }
+func TestCrimes_AgainstModelsAreConvicted(t *testing.T)   { convict(t, modelCrimes) }
+
+func convict(t *testing.T, crimes map[string]crime) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	for name, c := range crimes {
@@ -225,6 +287,7 @@ func TestCrimes_AreConvictedByName(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			require.Error(t, err, "not convicted:\n%s", out)
 			took := time.Since(start)
+			require.Contains(t, string(out), "stacktest: handler subject")
 			last := string(out)[strings.LastIndex(string(out), "stacktest: handler subject"):]
 			require.Regexp(t, regexp.MustCompile("^stacktest: handler subject ("+c.charge+")"), last, "%s", out)
 			steps := regexp.MustCompile(`(?m)^ +  (\d+)  `).FindAllString(last, -1)
@@ -272,18 +335,26 @@ func redirect(s *stacktest.Stack) wqinput.Handler {
 // A reliable is a toy protocol: it keeps a few packets until they are acknowledged, one a second, and
 // lets go of those of a departing interface. It frees under its lock, so that order is kept.
 type reliable struct {
-	place *mbuf.Owner
-	live  func(ifnet.ID) bool
-	mu    sync.Mutex // guards what follows
-	kept  []*mbuf.Packet
-	timer *time.Timer
-	done  bool
+	limit       int  // how many it keeps
+	newestFirst bool // which is wrong
+	place       *mbuf.Owner
+	live        func(ifnet.ID) bool
+	mu          sync.Mutex // guards what follows
+	kept        []*mbuf.Packet
+	timer       *time.Timer
+	done        bool
 }
 
-func newReliable(s *stacktest.Stack) stacktest.Subject {
-	r := &reliable{place: mbuf.NewQueue("unacknowledged"), live: s.Ifs.Live}
+func reliably(limit int, newestFirst bool) stacktest.Config {
+	return stacktest.Config{New: func(s *stacktest.Stack) stacktest.Subject {
+		return newReliable(s, &reliable{limit: limit, newestFirst: newestFirst})
+	}}
+}
+
+func newReliable(s *stacktest.Stack, r *reliable) stacktest.Subject {
+	r.place, r.live = mbuf.NewQueue("unacknowledged"), s.Ifs.Live
 	remove := s.Ifs.AddDrainer(r)
-	return stacktest.Subject{Name: "reliable", Input: r.input, Close: func(context.Context) error {
+	return stacktest.Subject{Name: "subject", Input: r.input, Close: func(context.Context) error {
 		remove()
 		r.free(func(*mbuf.Packet) bool { return true })
 		r.mu.Lock()
@@ -307,7 +378,7 @@ func (r *reliable) input(_ context.Context, in *wqinput.Input) {
 	m.Keep(r.place)
 	r.kept = append(r.kept, m)
 	switch {
-	case len(r.kept) > 8:
+	case len(r.kept) > r.limit:
 		r.endLocked(0, mbuf.Full)
 	case len(r.kept) == 1:
 		r.timer = time.AfterFunc(time.Second, r.acknowledge)
@@ -318,7 +389,9 @@ func (r *reliable) input(_ context.Context, in *wqinput.Input) {
 func (r *reliable) acknowledge() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.kept) > 0 {
+	if r.newestFirst && len(r.kept) > 0 {
+		r.endLocked(len(r.kept)-1, mbuf.Done)
+	} else if len(r.kept) > 0 {
 		r.endLocked(0, mbuf.Done)
 	}
 	if len(r.kept) > 0 && !r.done {
@@ -358,7 +431,7 @@ func TestHandler_HasNothingAgainstARightOne(t *testing.T) {
 	for name, c := range map[string]stacktest.Config{
 		"echo":     subject(always(echo)),
 		"redirect": subject(redirect),
-		"reliable": {New: newReliable},
+		"reliable": reliably(8, false),
 		"softint": {New: func(*stacktest.Stack) stacktest.Subject {
 			return stacktest.Subject{Name: "softint", Softint: func(_ *netisr.Ctx, m *mbuf.Packet) { m.Free(mbuf.Done) }}
 		}},

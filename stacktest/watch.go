@@ -1,7 +1,9 @@
 package stacktest
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/softnet-go/softnet/ifnet"
@@ -12,102 +14,225 @@ import (
 	"github.com/softnet-go/softnet/wqinput"
 )
 
+// origin is on a packet that was sent and on its clones: which it is.
+var origin = mbuf.NewTagKey("stacktest.origin", mbuf.TagOptions[*record]{Persistent: true, Clone: func(r *record) *record { return r }})
+
 // tag puts a record on a packet: it learns of the packet's end, wherever that is.
 func (a *attack) tag(m *mbuf.Packet, r *record) {
-	key := mbuf.NewTagKey("stacktest", mbuf.TagOptions[*record]{Persistent: true, Free: func(r *record) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		r.ended = true
-		if !r.handled {
-			return // dropped by its queue
-		}
-		if last, ok := a.ends[r.flow]; ok && r.n < last && !a.c.Unordered {
-			a.breaksLocked("ends packets of a flow out of order: packet %d after packet %d", r.n, last)
-		}
-		a.ends[r.flow] = r.n
-	}})
-	key.Set(m, r)
-	m.Mark = uint32(r.n) // so that it is known again
+	origin.Set(m, r)
+	mbuf.NewTagKey("stacktest.end", mbuf.TagOptions[*record]{Persistent: true, Ended: a.packetEnded}).Set(m, r)
 }
 
-// recordOf returns the record of a packet, or nil if it is not one of those that were sent.
-func (a *attack) recordOf(m *mbuf.Packet) *record {
+// packetEnded is told that a packet has ended, by whoever did it, whatever they hold.
+func (a *attack) packetEnded(r *record, why mbuf.Reason) {
+	a.record("ends", "packet", fmt.Sprint(r.n), why.String())
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if n := int(m.Mark); n > 0 && n <= len(a.packets) {
-		return a.packets[n-1]
+	r.ended = true
+	r.story = append(r.story, "ends: "+why.String())
+	switch why {
+	case mbuf.Handler:
+		a.left++ // or it has panicked, which is told first
+	case mbuf.Done: // what is dropped may be dropped before others
+		if last := a.done[r.flow]; r.n < last && !a.c.Unordered {
+			a.breaksLocked("ends packets of a flow out of order", "packet %d after packet %d", r.n, last)
+		}
+		a.done[r.flow] = r.n
 	}
-	return nil
 }
 
-// enter and leave are around the handler.
-func (a *attack) enter(m *mbuf.Packet, l *lwp.LWP) (leave func()) {
-	r := a.recordOf(m)
+// handler is the lane of an Input or a Softint.
+const handler = "handler"
+
+// A visit is a call of the handler.
+type visit struct {
+	a       *attack
+	r       *record // of the packet, nil if it is none that was sent
+	l       *lwp.LWP
+	where   string
+	sleeps  bool // it may
+	held    int
+	since   time.Time
+	outside *record // what l handled before, where one handler calls another
+}
+
+// enter is called before the handler, and leave of what it returns after it.
+func (a *attack) enter(m *mbuf.Packet, l *lwp.LWP, where string, sleeps bool) *visit {
 	a.mu.Lock()
-	if a.over {
-		a.breaksLocked("runs after Close has returned")
-	}
-	r.handled = true
-	a.current = r
+	gate := a.gate
 	a.mu.Unlock()
-	held, start, softint := l.CPU.Held(), time.Now(), l.CPU.Softint
-	return func() {
-		if n := l.CPU.Held() - held; n > 0 {
-			what := "a reference"
-			if hs := l.CPU.Holdings(); len(hs) > 0 {
-				what = hs[len(hs)-1].What
-			}
-			a.breaks("returns and holds %s", what)
+	if gate != nil && l != a.l { // who shuts and opens it
+		<-gate
+	}
+	r, _ := origin.Get(m)
+	what := "a packet of its own"
+	if r != nil {
+		what = fmt.Sprint("packet ", r.n)
+	}
+	a.record(where, "takes", what, "")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if where == handler && a.over || a.silent {
+		a.breaksLocked("runs after Close has returned", "")
+	}
+	v := &visit{a: a, r: r, l: l, where: where, sleeps: sleeps, held: l.CPU.Held(), since: a.now(), outside: a.handling[l]}
+	if r != nil {
+		a.handling[l] = r
+	}
+	return v
+}
+
+func (v *visit) leave() {
+	a := v.a
+	if n := v.l.CPU.Held() - v.held; n > 0 {
+		what, where := "a reference", ""
+		if hs := v.l.CPU.Holdings(); len(hs) > 0 {
+			h := hs[len(hs)-1]
+			what, where = h.What, "acquired at "+h.Site.String()
 		}
-		if softint && time.Since(start) > 0 {
-			a.breaks("sleeps in a softint")
-		}
-		a.mu.Lock()
-		r.returned = true
-		a.current = nil
-		a.mu.Unlock()
+		a.breaks("returns and holds "+what, "%s", where)
+	}
+	if !v.sleeps && a.now().After(v.since) {
+		a.breaks("sleeps in a softint", "for %v", a.now().Sub(v.since))
+	}
+	a.record(v.where, "returns", "", "")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v.r != nil {
+		v.r.returned = true
+	}
+	if v.outside == nil {
+		delete(a.handling, v.l)
+	} else {
+		a.handling[v.l] = v.outside
 	}
 }
 
 func (a *attack) input(ctx context.Context, in *wqinput.Input) {
-	defer a.enter(in.Packet, in.LWP)()
+	a.dawdle(ctx)
+	v := a.enter(in.Packet, in.LWP, handler, true)
+	defer v.leave()
+	a.goesIn(in.Packet, v.r, in.In)
 	a.sub.Input(ctx, in)
 }
 
 func (a *attack) softint(c *netisr.Ctx, m *mbuf.Packet) {
-	defer a.enter(m, c.LWP)()
+	v := a.enter(m, c.LWP, handler, false)
+	defer v.leave()
+	a.goesIn(m, v.r, c.In)
 	a.sub.Softint(c, m)
+}
+
+func (a *attack) output(m *mbuf.Packet, out *ifnet.Interface) {
+	v := a.enter(m, a.l, "output", true)
+	defer v.leave()
+	a.goesIn(m, v.r, out)
+	a.sub.Output(a.l, m, out.ID())
+	if witness.Enabled {
+		witness.Barrier("the end of Output")
+	}
+}
+
+// watchSend is around what has registered with the Stack's Send.
+func (a *attack) watchSend(c *netisr.Ctx, name string, m *mbuf.Packet) func() {
+	return a.enter(m, c.LWP, name, false).leave
+}
+
+// goesIn tells the model of a packet that the handler is given.
+func (a *attack) goesIn(m *mbuf.Packet, r *record, by *ifnet.Interface) {
+	if a.model != nil && r != nil {
+		p := packetOf(m, by.ID(), r.port)
+		p.Up = by.IsUp()
+		a.asks(func(model Model) error { return model.In(p) })
+	}
+}
+
+// dawdle has a packet wait for its handler, with its interface held.
+func (a *attack) dawdle(ctx context.Context) {
+	a.mu.Lock()
+	d := a.slow
+	a.mu.Unlock()
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// shut has handlers wait before they begin, until open.
+func (a *attack) shut() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gate == nil {
+		a.gate = make(chan struct{})
+	}
+}
+
+func (a *attack) open() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gate != nil {
+		close(a.gate)
+		a.gate = nil
+	}
 }
 
 // looksBack checks what can be seen between two steps, when nobody runs.
 func (a *attack) looksBack() {
-	leaked := uint64(0)
-	if a.wq != nil {
-		leaked = a.wq.Stats().Leaked
-	} else {
-		for _, w := range a.isr.Snapshot().Work {
-			leaked += w.Leaked
+	for _, c := range a.shared {
+		if !bytes.Equal(c.clone.Bytes(), c.bytes) {
+			a.breaks("writes to bytes that it shares", "")
 		}
+		c.clone.Free(mbuf.Foreign)
 	}
-	if leaked > 0 {
-		a.breaks("returns and forgets its packet")
-	}
+	a.shared = nil
 	for _, d := range a.gone {
 		if d.ifp.Stats() != d.stats {
-			a.breaks("uses interface %v after its Detach has returned", d.ifp.ID())
+			a.breaks(fmt.Sprintf("uses interface %v after its Detach has returned", d.ifp.ID()), "")
 		}
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	held := 0
 	for _, r := range a.packets {
 		if r.returned && !r.ended {
 			held++
 		}
 	}
-	if held > a.c.MaxHeld {
-		a.breaksLocked("keeps packets without a bound: %d, and %d are allowed", held, a.c.MaxHeld)
+	if a.left > 0 {
+		a.breaksLocked("returns and forgets its packet", "")
 	}
+	if held > a.c.MaxHeld {
+		a.breaksLocked("keeps packets without a bound", "%d, and %d are allowed", held, a.c.MaxHeld)
+	}
+	a.mu.Unlock()
+	if a.sub.Check != nil {
+		if err := a.sub.Check(); err != nil {
+			a.breaks(err.Error(), "")
+		}
+	}
+	if a.idle() {
+		a.asks(Model.Idle)
+	}
+}
+
+// idle reports whether the handler has returned from everything that it was given.
+func (a *attack) idle() bool {
+	a.mu.Lock()
+	busy := len(a.handling)
+	a.mu.Unlock()
+	if a.wq != nil {
+		s := a.wq.Stats()
+		busy += s.Len + s.InHand
+	}
+	if a.isr != nil {
+		for _, w := range a.isr.Snapshot().Work {
+			busy += w.Len + w.InHand
+		}
+	}
+	return busy == 0
 }
 
 // departedWith checks that nobody has a packet of an interface that has gone.
@@ -115,33 +240,53 @@ func (a *attack) departedWith(id ifnet.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.packets {
-		if r.flow.in == id && !r.ended {
-			a.breaksLocked("has packet %d of interface %v after its Detach has returned", r.n, id)
+		if r.flow.by == id && !r.ended {
+			a.breaksLocked(fmt.Sprintf("has a packet of interface %v after its Detach has returned", id), "packet %d", r.n)
 		}
 	}
 }
 
 // A wire is the driver of an interface: it looks at what the handler sends.
-type wire struct{ a *attack }
+type wire struct {
+	a    *attack
+	port string
+}
 
 func (w *wire) Open(*ifnet.Interface) error { return nil }
 func (w *wire) Close() error                { return nil }
 
 // Transmit takes what is sent.
-func (w *wire) Transmit(_ *lwp.LWP, m *mbuf.Packet) error {
+func (w *wire) Transmit(l *lwp.LWP, m *mbuf.Packet) error {
 	a := w.a
 	if witness.Enabled {
 		witness.Barrier("sending a packet")
 	}
-	r := a.recordOf(m)
+	r, _ := origin.Get(m)
 	a.mu.Lock()
 	if r == nil {
-		r = a.current // the answer to what is being handled
+		r = a.handling[l] // the answer to what is being handled
 	}
-	if r != nil && r.broadcast && !a.c.Chatty {
-		a.breaksLocked("answers a broadcast")
+	what := "a packet"
+	if r != nil {
+		what = fmt.Sprint("packet ", r.n)
+		r.story = append(r.story, fmt.Sprintf("sends by %s: %x", w.port, m.Bytes()))
+		a.wired[r.flow] = append(a.wired[r.flow], r.n)
+		if r.broadcast && !a.c.Chatty {
+			a.breaksLocked("answers a broadcast", "packet %d", r.n)
+		}
+	} else {
+		a.own = append(a.own, fmt.Sprintf("sends by %s: %x", w.port, m.Bytes()))
+	}
+	if a.silent {
+		a.breaksLocked("sends when everything is closed", "")
 	}
 	a.mu.Unlock()
+	a.record(w.port, "sends", what, fmt.Sprintf("%d bytes", m.Len()))
+	if a.model != nil {
+		p := packetOf(m, m.Out, w.port)
+		p.Up = true
+		a.asks(func(model Model) error { return model.Out(p) })
+	}
 	m.Free(mbuf.Done)
 	return nil
 }
