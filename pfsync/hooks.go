@@ -38,14 +38,17 @@ func (r *run) Update(st *pf.State) {
 }
 
 // Delete is told by pf that a state has been taken down (pfsync_delete_state). What waits to be said
-// of one that was silenced before is said all the same.
+// of one that was silenced before is said all the same, and nothing after it.
 func (r *run) Delete(st *pf.State) {
-	if st.Flags()&pf.NoSync != 0 {
-		return
-	}
+	silent := st.Flags()&pf.NoSync != 0
 	s := r.slice(st)
 	s.lock()
-	s.remove(st)
+	switch {
+	case !silent:
+		s.remove(st)
+	case st.Sync.Queue == quiet:
+		st.Sync.Queue = dead
+	}
 	s.mu.Unlock()
 }
 

@@ -75,6 +75,10 @@ type option func(*Config, *pf.Config)
 const pool = 100_000
 
 func newNode(t require.TestingT, lan *ifnet.LAN, number byte, opts ...option) *node {
+	return nodeOn(t, lan.NewPort(), number, opts...)
+}
+
+func nodeOn(t require.TestingT, port *ifnet.Port, number byte, opts ...option) *node {
 	n := &node{t: t, host: uint32(number) * 0x01010101, start: time.Now(), rng: rand.New(rand.NewPCG(1, uint64(number)))}
 	n.dom = lwp.NewDomain()
 	n.l = n.dom.Bind()
@@ -107,7 +111,7 @@ func newNode(t require.TestingT, lan *ifnet.LAN, number byte, opts ...option) *n
 			m.Free(mbuf.Done)
 		}
 	}
-	n.port = lan.NewPort()
+	n.port = port
 	_, err := n.isr.Register(netisr.Handler{Name: "ether", Proto: 1, Policy: netisr.PolicySource, Handle: n.input})
 	require.NoError(t, err)
 	n.ifs.SetInput(n.isr.Input(1))

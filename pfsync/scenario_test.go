@@ -77,7 +77,7 @@ func TestScenario04_CreatedAndDeletedInTheWindow(t *testing.T) {
 		for _, s := range a.dev.Stats().Slice {
 			require.Equal(t, empty, s.Len)
 		}
-		require.EqualValues(t, quiet, st.Sync.Queue)
+		require.EqualValues(t, dead, st.Sync.Queue)
 	})
 }
 

@@ -180,14 +180,24 @@ func (s *slice) insert(st *pf.State) {
 		s.enqueue(st, ins)
 	case arrivedAck:
 		st.Sync.Queue = quiet
-		s.enqueue(st, iack)
+		s.enqueue(st, or(iack, st.Sync.Updates))
 		s.hurry()
 	case arrived:
-		st.Sync.Queue = quiet
+		if st.Sync.Queue = quiet; st.Sync.Updates > 0 {
+			s.enqueue(st, updc)
+		}
 	case dead:
 	default:
 		s.r.odd()
 	}
+}
+
+// or returns a queue, or that for updates if there has been one.
+func or(q, updates uint8) uint8 {
+	if updates > 0 {
+		return updc
+	}
+	return q
 }
 
 func (s *slice) update(st *pf.State) {
@@ -208,10 +218,10 @@ func (s *slice) update(st *pf.State) {
 			now = int(st.Sync.Updates) >= s.r.maxUpdates
 		}
 	case ins, del:
-	case dead:
+	case arrivedAck, arrived: // a packet was faster than the hook, which tells of it
+		st.Sync.Updates = 1
 		return
-	default:
-		s.r.odd()
+	case dead:
 		return
 	}
 	if at := st.SyncedAt(); now || at != 0 && s.r.table.Now()-at < recent {
@@ -223,8 +233,9 @@ func (s *slice) remove(st *pf.State) {
 	switch st.Sync.Queue {
 	case quiet:
 		s.enqueue(st, del)
-	case ins: // nobody has heard of it
+	case ins: // nobody has heard of it, and nobody is to
 		s.dequeue(st)
+		st.Sync.Queue = dead
 	case updc, upd, iack:
 		s.dequeue(st)
 		s.enqueue(st, del)
@@ -242,10 +253,10 @@ func (s *slice) request(st *pf.State) {
 		s.dequeue(st)
 		s.enqueue(st, upd)
 	case ins, upd, del:
-	case dead:
+	case arrivedAck, arrived: // who asks is told that there is something to be asked for
+		st.Sync.Updates = 1
 		return
-	default:
-		s.r.odd()
+	case dead:
 		return
 	}
 	s.hurry()

@@ -18,9 +18,9 @@ import (
 //	             quiet  INS    UPD_C  UPD    IACK   DEL    arriv. arriv. dead
 //	                                                       (ack)
 //	insert       INS    ?      INS    ?      ?      ?      IACK!  quiet  dead
-//	update       UPD_C  INS    UPD_C  UPD    UPD_C  DEL    ?      ?      dead
-//	delete       DEL    quiet  DEL    DEL    DEL    DEL    ?      ?      dead
-//	request      UPD!   INS!   UPD!   UPD!   UPD!   DEL!   ?      ?      dead
+//	update       UPD_C  INS    UPD_C  UPD    UPD_C  DEL    arriv. arriv. dead
+//	delete       DEL    dead   DEL    DEL    DEL    DEL    ?      ?      dead
+//	request      UPD!   INS!   UPD!   UPD!   UPD!   DEL!   arriv. arriv. dead
 //	written      quiet  quiet  quiet  quiet  quiet  dead   arriv. arriv. dead
 //	dropped      quiet  quiet  quiet  quiet  quiet  quiet  arriv. arriv. dead
 func TestSlice_TransitionTable(t *testing.T) {
@@ -28,9 +28,9 @@ func TestSlice_TransitionTable(t *testing.T) {
 	froms := []uint8{quiet, ins, updc, upd, iack, del, arrivedAck, arrived, dead}
 	want := map[string][]int{
 		"insert":  {ins, odd, ins, odd, odd, odd, iack + now, quiet, dead},
-		"update":  {updc, ins, updc, upd, updc, del, odd, odd, dead},
-		"delete":  {del, quiet, del, del, del, del, odd, odd, dead},
-		"request": {upd + now, ins + now, upd + now, upd + now, upd + now, del + now, odd, odd, dead},
+		"update":  {updc, ins, updc, upd, updc, del, arrivedAck, arrived, dead},
+		"delete":  {del, dead, del, del, del, del, odd, odd, dead},
+		"request": {upd + now, ins + now, upd + now, upd + now, upd + now, del + now, arrivedAck, arrived, dead},
 		"written": {quiet, quiet, quiet, quiet, quiet, dead, arrivedAck, arrived, dead},
 		"dropped": {quiet, quiet, quiet, quiet, quiet, quiet, arrivedAck, arrived, dead},
 	}
@@ -106,6 +106,28 @@ func reckoned(t require.TestingT, s *slice) {
 	}
 	require.Equal(t, n, s.len)
 	require.True(t, s.len == empty || !s.flushAt.IsZero(), "what is queued has a time by which it is written")
+}
+
+// A packet that finds a state which a peer has just sent, before it has been told that it is
+// inserted, is not forgotten.
+func TestSlice_APacketBeforeTheHook(t *testing.T) {
+	for _, c := range []struct {
+		from, to uint8
+	}{{arrivedAck, updc}, {arrived, updc}} {
+		alone(t, func(n *node) {
+			r := newRun(n.dev)
+			st := n.open(tcpFlow(1024))
+			s := r.slice(st)
+			s.mu.Lock()
+			st.Sync.Queue = c.from
+			s.update(st)
+			s.insert(st)
+			require.Equal(t, c.to, st.Sync.Queue)
+			require.Equal(t, c.from == arrivedAck, s.flush)
+			s.drop()
+			s.mu.Unlock()
+		}, func(c *Config, _ *pf.Config) { c.Manual = true })
+	}
 }
 
 // The messages of a packet are in one order, whatever the order in which they were queued.

@@ -43,6 +43,7 @@ type Config struct {
 	HostID   uint32      // the creator of states made here; random if 0
 	FirstID  uint64      // of the first of these; made of the time if 0
 	Hasher   mbuf.Hasher // the one that steers packets
+	Seed     uint64      // of the table's own hash; random if 0
 	Timeouts *Timeouts   // [DefaultTimeouts] if nil
 	Rules    []Rule
 	Manual   bool // nobody purges: see [Table.Purge]
@@ -109,11 +110,14 @@ func New(dom *lwp.Domain, c Config) *Table {
 	if c.FirstID == 0 {
 		c.FirstID = uint64(time.Now().Unix()) << 32
 	}
+	if c.Seed == 0 {
+		c.Seed = rand.Uint64()
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	t := &Table{
-		c: c, dom: dom, psz: pserialize.New(dom), timeouts: DefaultTimeouts(), seed: rand.Uint64(),
+		c: c, dom: dom, psz: pserialize.New(dom), timeouts: DefaultTimeouts(), seed: c.Seed,
 		epoch: time.Now().Add(-firstSecond * time.Second), nextID: c.FirstID,
 		kifs: map[string]*kif{}, stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
