@@ -110,7 +110,9 @@ func TestExplore_UpdateAgainstWrite(t *testing.T) {
 		w.thread("packet", func(l *lwp.LWP) { w.pf.Update(l, st) })
 		w.thread("remove", func(l *lwp.LWP) { w.pf.Remove(l, st) })
 		w.thread("worker", func(*lwp.LWP) { w.turn() })
-		w.After(func() { w.Assert(st.Sync.Queue == quiet || st.Sync.Queue == del || st.Sync.Queue == dead, "it is in %d", st.Sync.Queue) })
+		w.After(func() {
+			w.Assert(st.Sync.Queue == quiet || st.Sync.Queue == del || st.Sync.Queue == dead, "it is in %d", st.Sync.Queue)
+		})
 	})
 }
 

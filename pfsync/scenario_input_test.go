@@ -43,13 +43,13 @@ func TestScenario23_WhatComesBeforeAMistakeCounts(t *testing.T) {
 func TestScenario24_WhatALaterVersionAddsIsPassedOver(t *testing.T) {
 	pair(t, func(a, b *node) {
 		st := settled(a, tcpFlow(1024))
-		longer := append([]byte{byte(wire.DELC), 4, 0, 2}, st.ID().Append(nil)...)
+		longer := wire.ID{ID: 0x99, Creator: 0x99}.Append([]byte{byte(wire.DELC), 4, 0, 2})
 		longer = append(longer, 0xee, 0xee, 0xee, 0xee)
-		longer = append(wire.ID{ID: 0x99, Creator: 0x99}.Append(longer), 0xee, 0xee, 0xee, 0xee)
+		longer = append(st.ID().Append(longer), 0xee, 0xee, 0xee, 0xee)
 		b.tell([]byte{42, 3, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, longer)
 		require.Empty(t, b.states())
 		s := b.dev.Stats()
-		require.EqualValues(t, 1, s.BadState, "of the second, which nobody knows")
+		require.EqualValues(t, 1, s.BadState, "of the first, which nobody knows")
 		require.Zero(t, s.BadAct+s.BadLen+s.BadVal)
 	})
 }
@@ -148,7 +148,7 @@ func TestInput_NoRoom(t *testing.T) {
 			k := wire.Key{AF: wire.AFInet, Port: [2]uint16{80, uint16(id)}}
 			return &wire.State{ID: wire.ID{ID: id, Creator: 5}, Wire: k, Stack: k, AF: wire.AFInet, Proto: pf.UDP, Direction: wire.Out, Timeout: uint8(pf.UDPSingle)}
 		}
-		n.tell(section(wire.INS, w(1), w(2), w(3), w(4)), section(wire.DELC, wire.ID{ID: 1, Creator: 5}))
+		n.tell(section(wire.INS, w(1), w(2), w(3), w(4), w(5)), section(wire.DELC, wire.ID{ID: 1, Creator: 5}))
 		require.Len(t, n.states(), 2)
 		require.Zero(t, n.dev.Stats().BadState)
 		require.EqualValues(t, 1, n.pf.Stats().Limit, "the fourth was not tried")
