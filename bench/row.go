@@ -19,6 +19,7 @@ var groups = []group{
 	{"ground", ground},
 	{"routing", routing},
 	{"deferral", deferral},
+	{"pfsync", states},
 }
 
 // A row is something of ours and what it is held against.

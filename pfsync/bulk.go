@@ -175,7 +175,7 @@ func (r *run) bulkTurn(start bool) bool {
 		from, to = r.table.Ends()
 	}
 	m, next, n, ended := r.bulkPacket(start, from, to)
-	if m == nil || r.send(m) != nil {
+	if m == nil || r.out.hand(m) != nil {
 		return false
 	}
 	if start {
@@ -231,9 +231,7 @@ func (r *run) bulkPacket(start bool, from, to *pf.State) (m *mbuf.Packet, next *
 		b = status(b, wire.BulkEnd)
 		ended = true
 	}
-	m, err := r.pool.Alloc(len(b))
-	if err != nil {
-		r.count(&r.d.stats.noMem)
+	if m = r.out.packet(len(b)); m == nil {
 		return nil, nil, 0, false
 	}
 	wire.Finish(b[ipLen:])

@@ -96,6 +96,7 @@ type Device struct {
 	c       Config
 	queue   *wqinput.Queue
 	send    *netisr.Type[sending]
+	outlets []*outlet // of the slices, and one more
 	held    *netisr.Type[*pf.State]
 	psz     *pserialize.Serializer
 	class   *psref.Class
@@ -142,8 +143,12 @@ func New(c Config) (*Device, error) {
 	d.turn.Init(deviceClass)
 	d.deferring.Store(c.Defer)
 	var err error
-	if d.send, err = netisr.Register(c.Send, netisr.Spec[sending]{Name: "pfsync", Prio: netisr.High, Handle: d.transmit}); err != nil {
+	if d.send, err = netisr.Register(c.Send, netisr.Spec[sending]{Name: "pfsync", Prio: netisr.High, Place: netisr.ByFlow, Handle: d.transmit}); err != nil {
 		return nil, err
+	}
+	for i := range c.Slices + 1 {
+		pool := mbuf.NewPool(mbuf.PoolConfig{Name: "pfsync", Limit: maxPackets})
+		d.outlets = append(d.outlets, &outlet{pool: pool, send: d.send, dev: c.Dev, flow: uint32(i)})
 	}
 	if d.held, err = netisr.Register(c.Send, netisr.Spec[*pf.State]{
 		Name: "pfsync held", Prio: netisr.High, NoOut: true, QLimit: 4 * maxHeld,

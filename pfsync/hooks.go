@@ -58,7 +58,7 @@ func (r *run) Clear(creator uint32, ifName string) {
 	c := wire.Clear{IfName: wire.NameOf(ifName), Creator: creator}
 	if m := r.packet(wire.CLR, 1); m != nil {
 		finish(m, c.Append(body(m)))
-		r.send(m)
+		_ = r.out.hand(m)
 	}
 }
 
@@ -79,9 +79,8 @@ func (r *run) Defer(st *pf.State, m *mbuf.Packet) bool {
 // packet returns a packet with the header of a section, for n messages; nil if there is no room for
 // one.
 func (r *run) packet(a wire.Action, n int) *mbuf.Packet {
-	m, err := r.pool.Alloc(empty + wire.SubheaderLen + n*a.Size())
-	if err != nil {
-		r.count(&r.d.stats.noMem)
+	m := r.out.packet(empty + wire.SubheaderLen + n*a.Size())
+	if m == nil {
 		return nil
 	}
 	wire.AppendSubheader(wire.AppendHeader(m.Writable()[:ipLen]), a, n)

@@ -252,7 +252,7 @@ func (r *run) ask(ids []wire.ID) {
 			b = id.Append(b)
 		}
 		finish(m, b)
-		r.send(m)
+		_ = r.out.hand(m)
 		ids = ids[n:]
 	}
 }

@@ -184,6 +184,9 @@ func (n *node) close() {
 	}
 	require.Equal(n.t, n.pf.Len(), n.pf.Outstanding(), "a state is referred to by nobody but the table")
 	require.Zero(n.t, n.ifs.Pool().Outstanding())
+	for _, o := range n.dev.outlets {
+		require.Zero(n.t, o.pool.Outstanding())
+	}
 	n.l.Unbind()
 }
 

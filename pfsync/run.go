@@ -7,7 +7,6 @@ import (
 	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/internal/hook"
 	"github.com/softnet-go/softnet/lwp"
-	"github.com/softnet-go/softnet/mbuf"
 	"github.com/softnet-go/softnet/pfsync/pf"
 	"github.com/softnet-go/softnet/pfsync/wire"
 	"github.com/softnet-go/softnet/psref"
@@ -17,10 +16,10 @@ import (
 type run struct {
 	d      *Device
 	table  *pf.Table
-	pool   *mbuf.Pool
 	dev    ifnet.ID
 	mtu    int
 	slices []*slice
+	out    *outlet // of what is of no slice
 
 	maxUpdates int
 	holdFor    time.Duration
@@ -55,13 +54,14 @@ type adjustment struct {
 func newRun(d *Device) *run {
 	c := &d.c
 	r := &run{
-		d: d, table: c.Table, pool: c.Ifs.Pool(), dev: c.Dev, mtu: c.MTU, maxUpdates: c.MaxUpdates, holdFor: c.Hold,
+		d: d, table: c.Table, dev: c.Dev, mtu: c.MTU, maxUpdates: c.MaxUpdates, holdFor: c.Hold,
 		scratch: make([]byte, 0, c.MTU),
 	}
 	r.req.Wait = Wait(c.Table.Limit(), c.MTU)
 	d.class.Init(&r.users)
-	for range c.Slices {
-		r.slices = append(r.slices, &slice{r: r, len: empty})
+	r.out = d.outlets[c.Slices]
+	for i := range c.Slices {
+		r.slices = append(r.slices, &slice{r: r, out: d.outlets[i], len: empty})
 	}
 	r.linkDown(true) // until somebody says otherwise
 	return r
@@ -246,17 +246,6 @@ func (r *run) demote(as []adjustment) {
 			f(a.by, a.why)
 		}
 	}
-}
-
-// send has a packet sent, when no lock is held. It consumes it, and counts the one that finds no
-// room.
-func (r *run) send(m *mbuf.Packet) error {
-	m.Out = r.dev
-	err := r.d.send.Dispatch(m, r.dev, sending{})
-	if err != nil {
-		r.count(&r.d.stats.qdrops)
-	}
-	return err
 }
 
 // forward sends on what was held back, marked as tested.

@@ -81,8 +81,10 @@ func (q *list) remove(st *pf.State) {
 // nothing is ever sent with it held. A deadline is a field under mu and not a timer of its own: who
 // finds it passed acts in the same breath, so nothing comes late.
 type slice struct {
-	r  *run
-	mu hook.Mutex
+	_   [hook.LineBytes]byte // slices are not to meet in a cache line
+	r   *run
+	out *outlet
+	mu  hook.Mutex
 
 	queue   [1 + queues]list
 	tunnels tunnelList
@@ -95,6 +97,7 @@ type slice struct {
 	ended bool
 
 	stats SliceStats
+	_     [hook.LineBytes]byte
 }
 
 // held is the first packet of a state, until a peer knows the state too.
@@ -134,7 +137,7 @@ func (s *slice) room(first bool, size int) {
 	if s.len+need > s.r.mtu {
 		if m := s.write(); m != nil {
 			s.stats.Enqueues++
-			s.r.send(m)
+			_ = s.out.hand(m)
 		}
 		need = size + wire.SubheaderLen
 	}
@@ -270,9 +273,8 @@ func (s *slice) write() *mbuf.Packet {
 		return nil
 	}
 	s.flush = false
-	m, err := s.r.pool.Alloc(s.len)
-	if err != nil {
-		s.r.count(&s.r.d.stats.noMem)
+	m := s.out.packet(s.len)
+	if m == nil {
 		s.drop()
 		return nil
 	}
@@ -355,7 +357,7 @@ func (s *slice) turn(now time.Time) (next time.Time) {
 		s.flush, s.flushAt = false, time.Time{}
 		s.stats.SendRun++
 		if m := s.write(); m != nil {
-			s.r.send(m)
+			_ = s.out.hand(m)
 		}
 	}
 	if n := s.overdue(now); n > 0 {

@@ -3,11 +3,11 @@ package pfsync
 import "github.com/softnet-go/softnet/internal/hook"
 
 type counters struct {
-	ipackets, ibytes                                         hook.Uint64
-	badIf, badTTL, hdrops, badVer, badLen, badAct            hook.Uint64
-	badVal, badState, stale                                  hook.Uint64
-	opackets, obytes, oerrors, noMem, qdrops, heldDrops, odd hook.Uint64
-	ids                                                      hook.Uint32
+	ipackets, ibytes                              hook.Uint64
+	badIf, badTTL, hdrops, badVer, badLen, badAct hook.Uint64
+	badVal, badState, stale                       hook.Uint64
+	opackets, obytes, oerrors, heldDrops, odd     hook.Uint64
+	ids                                           hook.Uint32
 }
 
 // Stats is a snapshot of a device's counters (struct pfsyncstats). Each is exact; they are not of one
@@ -57,8 +57,12 @@ func (d *Device) Stats() Stats {
 		IPackets: c.ipackets.Load(), IBytes: c.ibytes.Load(), BadIf: c.badIf.Load(), BadTTL: c.badTTL.Load(),
 		HDrops: c.hdrops.Load(), BadVer: c.badVer.Load(), BadLen: c.badLen.Load(), BadAct: c.badAct.Load(),
 		BadVal: c.badVal.Load(), BadState: c.badState.Load(), Stale: c.stale.Load(),
-		OPackets: c.opackets.Load(), OBytes: c.obytes.Load(), OErrors: c.oerrors.Load(), NoMem: c.noMem.Load(),
-		QDrops: c.qdrops.Load(), HeldDrops: c.heldDrops.Load(), Odd: c.odd.Load(),
+		OPackets: c.opackets.Load(), OBytes: c.obytes.Load(), OErrors: c.oerrors.Load(),
+		HeldDrops: c.heldDrops.Load(), Odd: c.odd.Load(),
+	}
+	for _, o := range d.outlets {
+		s.NoMem += o.noMem.Load()
+		s.QDrops += o.qdrops.Load()
 	}
 	r := d.running.Load()
 	if r == nil {

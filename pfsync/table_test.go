@@ -161,7 +161,7 @@ func TestSlice_NoMemory(t *testing.T) {
 		st := n.open(tcpFlow(1024))
 		var all mbuf.List
 		for {
-			m, err := n.ifs.Pool().Alloc(0)
+			m, err := n.dev.running.Load().slice(st).out.pool.Alloc(0)
 			if err != nil {
 				break
 			}

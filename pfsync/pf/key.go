@@ -132,6 +132,6 @@ func (k Key) String() string {
 	return fmt.Sprint(proto, " ", k.End(0), " ", k.End(1))
 }
 
-func (k *Key) wire() wire.Key {
-	return wire.Key{Addr: k.Addr, Port: k.Port, RDomain: k.RDomain, AF: k.AF}
+func (k *Key) put(w *wire.Key) {
+	w.Addr, w.Port, w.RDomain, w.AF = k.Addr, k.Port, k.RDomain, k.AF
 }

@@ -19,6 +19,9 @@ const (
 // A State is a conversation that was let through, or rather one interface's part in it (struct
 // pf_state). It stays what it is for as long as somebody refers to it, also when it has been taken
 // down: then [State.Timeout] is Unlinked. Its methods may be called by anyone.
+//
+// States of different slices lie side by side, so what is written for a packet is kept away from both
+// ends of a State: at its ends it shares cache lines with its neighbours.
 type State struct {
 	// These do not change any more once the state can be found.
 	wire    Key
@@ -28,28 +31,29 @@ type State struct {
 	hash    uint32
 	rule    *rule // nil is the default rule
 	kif     *kif
-	extra   *extra // nil for what most states have
-	created uint32
-	dir     Dir
 
 	// mu is a leaf; it guards what follows.
+	mu             hook.Mutex
 	learn          uint8 // halves that only the peer has followed, of late: see track
 	timeout        Timeout
+	flags          uint16
 	expire         uint32 // when the last packet came, or as if
 	synced         uint32 // when a peer last told of it; 0 for never
-	flags          uint16
 	src, dst       wire.Peer
 	packets, bytes [2]uint64
-	mu             hook.Mutex
 
 	refs hook.Int32
-	next [3]hook.Pointer[State] // in the chains of the table
-
-	list, back *State   // in the list of all states
-	link       *Outside // who remembers the state; guarded by Table.outside
 
 	// Sync is what a [Syncer] keeps with the state, under its own lock; nobody else looks at it.
 	Sync SyncState
+
+	dir     Dir // does not change either
+	created uint32
+	extra   *extra                 // nil for what most states have; it does not change
+	link    *Outside               // who remembers the state; guarded by Table.outside
+	list    *State                 // in the list of all states
+	back    *State                 //
+	next    [3]hook.Pointer[State] // in the chains of the table
 }
 
 // A SyncState is what a [Syncer] knows of a state.
@@ -72,20 +76,15 @@ type extra struct {
 	setPrio   [2]uint8
 }
 
-// plain returns the extra of a state that has none: routing tables as the kernel numbers those of a
-// state that it has made itself.
-func plain(dir Dir) extra {
-	x := extra{rtable: [2]int32{-1, 0}}
-	if dir == Out {
-		x.rtable = [2]int32{0, -1}
-	}
-	return x
-}
+// plain is the extra of a state that has none, by its direction: routing tables as the kernel numbers
+// those of a state that it has made itself.
+var plain = [4]extra{0: {rtable: [2]int32{-1, 0}}, In: {rtable: [2]int32{-1, 0}}, Out: {rtable: [2]int32{0, -1}}}
 
 // A kif is an interface as states know it: a name (struct pfi_kif).
 type kif struct {
-	name  string
-	table *Table
+	name   string
+	onWire wire.Name
+	table  *Table
 }
 
 // ID returns the number that the state's creator gave it, and the creator.

@@ -49,26 +49,30 @@ func (t *Table) SetSyncer(ctx context.Context, l *lwp.LWP, sy Syncer) error {
 // Export fills in what a peer is told of a state that is inserted there (pf_state_export). now is
 // the table's [Table.Now].
 func (st *State) Export(w *wire.State, now uint32) {
-	x, nr := plain(st.dir), uint32(wire.None)
-	if st.extra != nil {
-		x = *st.extra
-	}
+	w.ID = wire.ID{ID: st.id, Creator: st.creator}
+	w.IfName = st.kif.onWire
+	st.wire.put(&w.Wire)
+	st.stack.put(&w.Stack)
+	w.Rule, w.Anchor, w.NATRule = wire.None, wire.None, wire.None
 	if st.rule != nil {
-		nr = st.rule.nr
+		w.Rule = st.rule.nr
 	}
-	*w = wire.State{
-		ID: st.ID(), IfName: wire.NameOf(st.kif.name), Wire: st.wire.wire(), Stack: st.stack.wire(),
-		RtAddr: x.rtAddr, Rule: nr, Anchor: wire.None, NATRule: wire.None,
-		Age: now - st.created, RTable: x.rtable, MaxMSS: x.maxMSS, AF: st.wire.AF, Proto: st.wire.Proto,
-		Direction: uint8(st.dir), Log: x.log, Rt: x.rt, SyncFlags: x.syncFlags, MinTTL: x.minTTL, SetTOS: x.setTOS, SetPrio: x.setPrio,
+	w.Age = now - st.created
+	w.AF, w.Proto, w.Direction = st.wire.AF, st.wire.Proto, uint8(st.dir)
+	w.Updates = 0
+	x := st.extra
+	if x == nil {
+		x = &plain[st.dir&3]
 	}
+	w.RtAddr, w.RTable, w.MaxMSS, w.Log, w.Rt = x.rtAddr, x.rtable, x.maxMSS, x.log, x.rt
+	w.SyncFlags, w.MinTTL, w.SetTOS, w.SetPrio = x.syncFlags, x.minTTL, x.setTOS, x.setPrio
 	t := st.kif.table
 	states := int(t.states.Load())
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	w.Src, w.Dst = st.src, st.dst
 	w.Packets, w.Bytes = st.packets, st.bytes
-	w.Timeout = uint8(st.timeout)
+	w.Timeout, w.Expire = uint8(st.timeout), 0
 	if at := st.timeouts().expiresAt(st.timeout, st.expire, states); at > now {
 		w.Expire = at - now
 	}
@@ -119,7 +123,7 @@ func (t *Table) Import(l *lwp.LWP, w *wire.State) (*State, error) {
 		rtAddr: w.RtAddr, rtable: w.RTable, maxMSS: w.MaxMSS, log: w.Log, rt: w.Rt,
 		syncFlags: w.SyncFlags, minTTL: w.MinTTL, setTOS: w.SetTOS, setPrio: w.SetPrio,
 	}
-	if x != plain(st.dir) {
+	if x != plain[st.dir&3] {
 		st.extra = &x
 	}
 	if left := w.Expire; left > 0 { // of 0 nobody knows, so it has all its time

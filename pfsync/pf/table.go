@@ -329,7 +329,7 @@ func (t *Table) interfaceOf(name string, fromWire bool) *kif {
 			}
 			t.foreign++
 		}
-		k = &kif{name: name, table: t}
+		k = &kif{name: name, onWire: wire.NameOf(name), table: t}
 		t.kifs[name] = k
 	}
 	return k
