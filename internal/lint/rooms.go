@@ -39,6 +39,7 @@ var beside = map[string][]string{
 	"internal/internet/...": {"internal/internet"},
 	"examples/...":          {"internal/event", "internal/internet", "internal/seedcache", "stacktest", "stacktest/ministack", "stacktest/sched", "examples/..."},
 	"carp/cmd/...":          {"internal/pcap"},
+	"pfsync/cmd/...":        {"internal/pcap"},
 }
 
 // allowed is what the root go.mod may require, and who may import it.
