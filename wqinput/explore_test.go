@@ -165,6 +165,20 @@ func TestExplore_DetachAgainstDetach(t *testing.T) {
 	})
 }
 
+// Who steps a queue without workers may find nothing, and then something comes that only Close can handle.
+func TestExplore_CloseAgainstAStepAndInput(t *testing.T) {
+	explore(t, true, func(w *world) {
+		require.NoError(w, w.q.Input(w.packet(w.em0, 1, 0), 0, 1))
+		w.input("input", w.em0, 1)
+		w.Go("worker", func() {
+			for w.q.Step() {
+			}
+		})
+		w.Go("close", func() { require.NoError(w, w.q.Close(w.Context())) })
+		w.After(func() { w.closed(w.q, 2) })
+	})
+}
+
 func TestExplore_InputAgainstClose(t *testing.T) {
 	explore(t, false, func(w *world) {
 		w.input("a", w.em0, 1, 2)

@@ -192,14 +192,8 @@ func (e *Engine[T]) Close(ctx context.Context) error {
 	for _, s := range e.streams {
 		s.shut()
 	}
-	for e.Manual && ctx.Err() == nil && e.Step() {
-	}
 	for _, s := range e.streams {
-		over := func() bool { return s.ended }
-		if e.Manual {
-			over = func() bool { return !s.running && !s.anyLocked() }
-		}
-		if err := s.wait(ctx, func() bool { return !over() }); err != nil {
+		if err := s.over(ctx); err != nil {
 			e.Purge(func(*Item[T]) (Fate, bool) { return Discarded, true })
 			return err
 		}

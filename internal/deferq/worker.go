@@ -1,6 +1,7 @@
 package deferq
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/softnet-go/softnet/ifnet"
@@ -342,6 +343,26 @@ func (s *stream[T]) shut() {
 	s.mu.Lock()
 	s.wakeLocked()
 	s.mu.Unlock()
+}
+
+// over waits until nothing is queued and nobody serves the stream. Without a worker the caller serves it,
+// and looks again when somebody else has stepped: who steps may have looked before the last packet came.
+func (s *stream[T]) over(ctx context.Context) error {
+	if !s.eng.Manual {
+		return s.wait(ctx, func() bool { return !s.ended })
+	}
+	for {
+		for ctx.Err() == nil && s.step() {
+		}
+		done := false
+		err := s.wait(ctx, func() bool {
+			done = !s.running && !s.anyLocked()
+			return !done && (s.running || s.borrower != nil || ctx.Err() != nil)
+		})
+		if done || err != nil {
+			return err
+		}
+	}
 }
 
 // end says that the worker is gone.
