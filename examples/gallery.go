@@ -2,6 +2,7 @@ package main
 
 import (
 	altqasym "github.com/softnet-go/softnet/examples/altq-asym"
+	bulkdemotion "github.com/softnet-go/softnet/examples/bulk-demotion"
 	carpfailover "github.com/softnet-go/softnet/examples/carp-failover"
 	"github.com/softnet-go/softnet/examples/forward"
 	"github.com/softnet-go/softnet/examples/ifdetach"
@@ -10,6 +11,7 @@ import (
 	lockorder "github.com/softnet-go/softnet/examples/lock-order"
 	mbufleak "github.com/softnet-go/softnet/examples/mbuf-leak"
 	ndtimer "github.com/softnet-go/softnet/examples/nd-timer"
+	pfsyncslices "github.com/softnet-go/softnet/examples/pfsync-slices"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
 	psrefhold "github.com/softnet-go/softnet/examples/psref-hold"
 	publishedorders "github.com/softnet-go/softnet/examples/published-orders"
@@ -41,6 +43,8 @@ var gallery = lesson.Gallery{
 		mbufleak.Lesson,
 		altqasym.Lesson,
 		carpfailover.Lesson,
+		pfsyncslices.Lesson,
+		bulkdemotion.Lesson,
 	},
 	Programs: []lesson.Program{
 		forward.Program,

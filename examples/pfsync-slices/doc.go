@@ -1,0 +1,2 @@
+// Package pfsyncslices is the lesson of examples/pfsync-slices/README.md: which slice tells of a state?
+package pfsyncslices
