@@ -10,6 +10,7 @@ import (
 	lagggarp "github.com/softnet-go/softnet/examples/lagg-garp"
 	lockorder "github.com/softnet-go/softnet/examples/lock-order"
 	mbufleak "github.com/softnet-go/softnet/examples/mbuf-leak"
+	"github.com/softnet-go/softnet/examples/million"
 	ndtimer "github.com/softnet-go/softnet/examples/nd-timer"
 	pfsyncslices "github.com/softnet-go/softnet/examples/pfsync-slices"
 	pserializewindow "github.com/softnet-go/softnet/examples/pserialize-window"
@@ -48,5 +49,6 @@ var gallery = lesson.Gallery{
 	},
 	Programs: []lesson.Program{
 		forward.Program,
+		million.Program,
 	},
 }

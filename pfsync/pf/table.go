@@ -44,7 +44,7 @@ type Config struct {
 	FirstID  uint64      // of the first of these; made of the time if 0
 	Hasher   mbuf.Hasher // the one that steers packets
 	Seed     uint64      // of the table's own hash; random if 0
-	Timeouts *Timeouts   // [DefaultTimeouts] if nil
+	Timeouts *Timeouts   // [DefaultTimeouts] if nil, but adaptive from 3/5 of Limit to 6/5
 	Rules    []Rule
 	Manual   bool // nobody purges: see [Table.Purge]
 	Log      *slog.Logger
@@ -123,6 +123,8 @@ func New(dom *lwp.Domain, c Config) *Table {
 	}
 	if c.Timeouts != nil {
 		t.timeouts = *c.Timeouts
+	} else { // as the defaults are to the default limit
+		t.timeouts[AdaptiveStart], t.timeouts[AdaptiveEnd] = uint32(c.Limit/5*3), uint32(c.Limit/5*6)
 	}
 	n := 1 << bits.Len(uint(c.Limit-1))
 	t.mask = uint64(n - 1)
