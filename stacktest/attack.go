@@ -82,7 +82,7 @@ type attack struct {
 	buried bool // nothing of it is left
 	lanes
 	// onBreach, if not nil, is told of the first breach.
-	onBreach func(promise string)
+	onBreach func(promise, detail string)
 
 	telling sync.Mutex // guards the model: it is told one thing at a time
 
@@ -135,6 +135,7 @@ type record struct {
 	port      string
 	flow      flow
 	broadcast bool
+	given     bool // its handler is to answer for it, if that is not an Output that was called
 	returned  bool // its handler has
 	ended     bool
 	story     []string // what became of it: for SameStory
@@ -158,7 +159,7 @@ func newAttack(t reporter, c Config, v Variant, w world) *attack {
 	ifs := ifnet.NewTable(dom, ifnet.WithPool(pool))
 	routes := rtable.New(dom)
 	a.st = &Stack{Dom: dom, Ifs: ifs, Pool: pool, Routes: routes, look: v.Lookup.on(dom, routes),
-		Send: netisr.NewSendQueue(netisr.SendConfig{Ifs: ifs, Streams: 1, Recovered: a.panicked, Watch: a.watchSend})}
+		Send: netisr.NewSendQueue(netisr.SendConfig{Ifs: ifs, Streams: 1, Manual: v.manual, Recovered: a.panicked, Watch: a.watchSend})}
 	ifs.OnEvent(func(ev ifnet.Event) {
 		if ev.Kind == ifnet.Departed {
 			_, _ = routes.Depart(ev.ID)
@@ -172,11 +173,15 @@ func newAttack(t reporter, c Config, v Variant, w world) *attack {
 	kinds := 0
 	if a.sub.Input != nil {
 		kinds++
-		a.wq = wqinput.New(ifs, a.sub.Name, a.input, wqinput.WithStreams(v.Streams), wqinput.WithLimit(v.limit), wqinput.WithRecover(a.panicked))
+		opts := []wqinput.Option{wqinput.WithStreams(v.Streams), wqinput.WithLimit(v.limit), wqinput.WithRecover(a.panicked)}
+		if v.manual {
+			opts = append(opts, wqinput.WithManual())
+		}
+		a.wq = wqinput.New(ifs, a.sub.Name, a.input, opts...)
 	}
 	if a.sub.Softint != nil {
 		kinds++
-		a.isr = netisr.New(netisr.Config{Ifs: ifs, Streams: v.Streams, Mode: v.Mode, Recovered: a.panicked})
+		a.isr = netisr.New(netisr.Config{Ifs: ifs, Streams: v.Streams, Mode: v.Mode, Manual: v.manual, Recovered: a.panicked})
 		if _, err := a.isr.Register(netisr.Handler{Name: "subject", Proto: 1, Policy: netisr.PolicyFlow, QLimit: v.limit, Handle: a.softint}); err != nil {
 			t.Fatalf("stacktest: %v", err)
 		}
@@ -208,7 +213,7 @@ func (a *attack) breaksLocked(promise, detail string, args ...any) {
 	a.promise, a.detail = promise, fmt.Sprintf(detail, args...)
 	a.end("handler "+a.sub.Name+" "+promise, a.detail)
 	if a.onBreach != nil {
-		a.onBreach(promise)
+		a.onBreach(promise, a.detail)
 	}
 }
 
@@ -233,8 +238,14 @@ func (a *attack) guarded(f func()) {
 
 // send gives a packet to the handler: one that a port has received, or is to send.
 func (a *attack) send(i int, m *mbuf.Packet, broadcast bool, id uint32) {
-	p := a.ports[i]
-	m.In, m.Out, m.FlowID, m.Hash = p.ifp.ID(), ifnet.ID{}, id, mbuf.HashOpaque
+	ifp := a.ports[i].ifp
+	a.label(i, m, broadcast, id)
+	a.submit(a.l, m, ifp)
+}
+
+// label makes m a packet of a port, and knows it from now on.
+func (a *attack) label(i int, m *mbuf.Packet, broadcast bool, id uint32) {
+	m.In, m.Out, m.FlowID, m.Hash = a.ports[i].ifp.ID(), ifnet.ID{}, id, mbuf.HashOpaque
 	m.Flags = 0
 	if broadcast {
 		m.Flags |= mbuf.Broadcast
@@ -249,16 +260,20 @@ func (a *attack) send(i int, m *mbuf.Packet, broadcast bool, id uint32) {
 	}
 	a.record("network", "packet", fmt.Sprint(r.n), fmt.Sprintf("%d bytes, flow %d, %s %s", m.Len(), id, way, r.port))
 	a.tag(m, r)
+}
+
+// submit gives the handler a packet that has a label.
+func (a *attack) submit(l *lwp.LWP, m *mbuf.Packet, ifp *ifnet.Interface) {
 	switch {
 	case a.wq != nil:
 		_ = a.wq.Input(m, 0, 1)
 	case a.isr != nil:
-		a.guarded(func() { _ = a.isr.Dispatch(a.l, 1, m) })
+		a.guarded(func() { _ = a.isr.Dispatch(l, 1, m) })
 	case a.closed:
 		m.Free(mbuf.Shutdown)
 	default:
 		m.In = ifnet.ID{}
-		a.guarded(func() { a.output(m, p.ifp) })
+		a.guarded(func() { a.output(l, m, ifp) })
 	}
 }
 
@@ -274,7 +289,9 @@ func (a *attack) attach(i int) {
 	p.ifp = ifp
 }
 
-func (a *attack) detach(i int) {
+func (a *attack) detach(i int) { a.detachBy(a.l, i) }
+
+func (a *attack) detachBy(l *lwp.LWP, i int) {
 	p := &a.ports[i]
 	if p.ifp == nil {
 		return
@@ -283,7 +300,7 @@ func (a *attack) detach(i int) {
 	p.ifp = nil
 	ctx, cancel := a.until(time.Hour)
 	defer cancel()
-	if err := a.st.Ifs.Detach(ctx, a.l, ifp.ID()); err != nil {
+	if err := a.st.Ifs.Detach(ctx, l, ifp.ID()); err != nil {
 		a.breaks(fmt.Sprintf("holds interface %v for ever: its Detach does not end", ifp.ID()), "%v", err)
 		return
 	}
@@ -300,6 +317,10 @@ func (a *attack) judge(t reporter) {
 	promise := a.promise
 	a.mu.Unlock()
 	if promise == "" {
+		return
+	}
+	if a.onBreach != nil {
+		t.Fatalf("%s", promise) // and draws for itself
 		return
 	}
 	a.abandon()
@@ -424,6 +445,10 @@ func (l *leaks) Errorf(f string, args ...any) {
 // close ends the queue before the handler.
 func (a *attack) close(limit time.Duration) {
 	a.closed = true
+	a.closeBy(a.l, limit)
+}
+
+func (a *attack) closeBy(l *lwp.LWP, limit time.Duration) {
 	once := func(d time.Duration) error {
 		ctx, cancel := a.until(d)
 		defer cancel()
@@ -431,7 +456,7 @@ func (a *attack) close(limit time.Duration) {
 		case a.wq != nil:
 			return a.wq.Close(ctx)
 		case a.isr != nil:
-			return a.isr.Close(ctx, a.l)
+			return a.isr.Close(ctx, l)
 		}
 		return nil
 	}

@@ -52,7 +52,8 @@
 // The same property is a fuzz target: f.Fuzz(stacktest.Fuzz(config)). A [Model] is told of what goes in
 // and what comes out. [SameStory] does the same things to several variants of a handler, deferred or
 // direct, with one stream or three, with passive, counted or remembered references, and compares what
-// becomes of each packet.
+// becomes of each packet. [Explore] runs a handler with two or three packets under every schedule, up to a
+// bound: in two streams at once, or while an interface departs, a route changes, the queue is closed.
 //
 // # Concurrency
 //

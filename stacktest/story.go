@@ -29,7 +29,8 @@ type Variant struct {
 	// New makes the handler in a way of your own; Config.New if nil.
 	New func(s *Stack) Subject
 
-	limit int
+	limit  int
+	manual bool // somebody steps, and there are no workers
 }
 
 func (v Variant) filled(c Config) Variant {

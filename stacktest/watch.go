@@ -70,14 +70,16 @@ func (a *attack) enter(m *mbuf.Packet, l *lwp.LWP, where string, sleeps bool) *v
 		what = fmt.Sprint("packet ", r.n)
 	}
 	a.record(where, "takes", what, "")
+	v := &visit{a: a, r: r, l: l, where: where, sleeps: sleeps, held: l.CPU.Held(), since: a.now()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if where == handler && a.over || a.silent {
 		a.breaksLocked("runs after Close has returned", "")
 	}
-	v := &visit{a: a, r: r, l: l, where: where, sleeps: sleeps, held: l.CPU.Held(), since: a.now(), outside: a.handling[l]}
+	v.outside = a.handling[l]
 	if r != nil {
 		a.handling[l] = r
+		r.given = r.given || a.sub.Output == nil
 	}
 	return v
 }
@@ -99,7 +101,7 @@ func (v *visit) leave() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if v.r != nil {
-		v.r.returned = true
+		v.r.given, v.r.returned = true, true
 	}
 	if v.outside == nil {
 		delete(a.handling, v.l)
@@ -123,11 +125,11 @@ func (a *attack) softint(c *netisr.Ctx, m *mbuf.Packet) {
 	a.sub.Softint(c, m)
 }
 
-func (a *attack) output(m *mbuf.Packet, out *ifnet.Interface) {
-	v := a.enter(m, a.l, "output", true)
+func (a *attack) output(l *lwp.LWP, m *mbuf.Packet, out *ifnet.Interface) {
+	v := a.enter(m, l, "output", true)
 	defer v.leave()
 	a.goesIn(m, v.r, out)
-	a.sub.Output(a.l, m, out.ID())
+	a.sub.Output(l, m, out.ID())
 	if witness.Enabled {
 		witness.Barrier("the end of Output")
 	}
@@ -235,12 +237,12 @@ func (a *attack) idle() bool {
 	return busy == 0
 }
 
-// departedWith checks that nobody has a packet of an interface that has gone.
+// departedWith checks that no handler has a packet of an interface that has gone.
 func (a *attack) departedWith(id ifnet.ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.packets {
-		if r.flow.by == id && !r.ended {
+		if r.flow.by == id && r.given && !r.ended {
 			a.breaksLocked(fmt.Sprintf("has a packet of interface %v after its Detach has returned", id), "packet %d", r.n)
 		}
 	}
@@ -262,6 +264,7 @@ func (w *wire) Transmit(l *lwp.LWP, m *mbuf.Packet) error {
 		witness.Barrier("sending a packet")
 	}
 	r, _ := origin.Get(m)
+	sent := fmt.Sprintf("sends by %s: %x", w.port, m.Bytes())
 	a.mu.Lock()
 	if r == nil {
 		r = a.handling[l] // the answer to what is being handled
@@ -269,13 +272,13 @@ func (w *wire) Transmit(l *lwp.LWP, m *mbuf.Packet) error {
 	what := "a packet"
 	if r != nil {
 		what = fmt.Sprint("packet ", r.n)
-		r.story = append(r.story, fmt.Sprintf("sends by %s: %x", w.port, m.Bytes()))
+		r.story = append(r.story, sent)
 		a.wired[r.flow] = append(a.wired[r.flow], r.n)
 		if r.broadcast && !a.c.Chatty {
 			a.breaksLocked("answers a broadcast", "packet %d", r.n)
 		}
 	} else {
-		a.own = append(a.own, fmt.Sprintf("sends by %s: %x", w.port, m.Bytes()))
+		a.own = append(a.own, sent)
 	}
 	if a.silent {
 		a.breaksLocked("sends when everything is closed", "")
