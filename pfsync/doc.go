@@ -25,7 +25,7 @@
 //
 // The protocol has no key and no digest. Whoever can send to the sync interface with a TTL of 255 can
 // insert, change and take down any state. So: a cable or a VLAN of its own for it, protocol 240
-// blocked on all others, and where neither can be had an authenticated tunnel underneath: contrib/linux
+// blocked on all others, and where neither can be had a driver underneath that seals frames: contrib/linux
 // has one.
 //
 // # Concurrency

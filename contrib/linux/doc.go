@@ -3,7 +3,9 @@
 //
 // A [Socket] is frames of one interface. A [Driver] makes an interface of the stack of one, for
 // [github.com/softnet-go/softnet/ifnet]. [Link] is the machine's own view of the interface. The
-// daemon carpd, in cmd/carpd, drives CARP's pure core with a Socket and a Link.
+// daemon carpd, in cmd/carpd, drives CARP's pure core with a Socket and a Link. A [Seal] is for protocols
+// that believe whoever is on the link, as pfsync does: a driver with one is believed by those, and
+// believes those, who have its key.
 //
 // All of it wants CAP_NET_RAW, and what changes addresses CAP_NET_ADMIN.
 package linux
