@@ -22,6 +22,7 @@ import (
 	softnetdeadlock "github.com/softnet-go/softnet/examples/softnet-deadlock"
 	twoupdaters "github.com/softnet-go/softnet/examples/two-updaters"
 	wqinputicmp "github.com/softnet-go/softnet/examples/wqinput-icmp"
+	yourownhandler "github.com/softnet-go/softnet/examples/your-own-handler"
 )
 
 // gallery is what there is to run, in the order to read it in. A new lesson or program
@@ -44,6 +45,7 @@ var gallery = lesson.Gallery{
 		mbufleak.Lesson,
 		altqasym.Lesson,
 		carpfailover.Lesson,
+		yourownhandler.Lesson,
 		pfsyncslices.Lesson,
 		bulkdemotion.Lesson,
 	},

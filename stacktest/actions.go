@@ -108,11 +108,14 @@ func (c Config) draws(kind mood) map[string]func(*rapid.T) act {
 	}
 	if kind == hostile {
 		all["flood"] = func(t *rapid.T) act {
-			n, i, b := rapid.SampledFrom([]int{2, 40, 300}).Draw(t, "n"), which.Draw(t, "interface"), c.Packets.Draw(t, "packet")
+			n, i, b := rapid.SampledFrom([]int{1, 40, 300}).Draw(t, "n"), which.Draw(t, "interface"), c.Packets.Draw(t, "packet")
 			detach := rapid.Bool().Draw(t, "detached meanwhile")
-			text := fmt.Sprintf("%d packets come by em%d while the handler is kept from beginning", n, i)
+			text := fmt.Sprintf("%d packets come by em%d, and no handler may begin yet", n, i)
+			if n == 1 {
+				text = fmt.Sprintf("a packet comes by em%d, and no handler may begin yet", i)
+			}
 			if detach {
-				text += ", and em" + fmt.Sprint(i) + " is detached"
+				text += fmt.Sprintf("; em%d is detached meanwhile", i)
 			}
 			return act{text: text, may: there(i), do: func(a *attack) { a.flood(i, b, n, detach) }}
 		}

@@ -2,7 +2,6 @@ package stacktest_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -446,23 +444,22 @@ func TestHandler_HasNothingAgainstARightOne(t *testing.T) {
 	}
 }
 
-// A test of a handler of one's own takes a few lines.
-func TestHandler_TakesAFewLines(t *testing.T) {
-	stacktest.Handler(t, stacktest.Config{
-		New: func(*stacktest.Stack) stacktest.Subject {
-			var handled atomic.Int64
-			return stacktest.Subject{
-				Name:  "counter",
-				Input: func(_ context.Context, in *wqinput.Input) { handled.Add(1); in.Packet.Free(mbuf.Done) },
-				Check: func() error {
-					if handled.Load() < 0 {
-						return fmt.Errorf("counts backwards")
-					}
-					return nil
-				},
-			}
-		},
-	})
+// The example's test is run, and is what it says: at most thirty lines.
+func TestExample_IsATestOfThirtyLines(t *testing.T) {
+	testPong(t)
+	src, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	_, after, ok := strings.Cut(string(src), "func testPong")
+	require.True(t, ok)
+	test, _, ok := strings.Cut(after, "func Example")
+	require.True(t, ok)
+	lines := 0
+	for line := range strings.Lines(test) {
+		if strings.TrimSpace(line) != "" {
+			lines++
+		}
+	}
+	require.LessOrEqual(t, lines, 30)
 }
 
 func FuzzEcho(f *testing.F) {
