@@ -4,6 +4,7 @@ import (
 	altqasym "github.com/softnet-go/softnet/examples/altq-asym"
 	bulkdemotion "github.com/softnet-go/softnet/examples/bulk-demotion"
 	carpfailover "github.com/softnet-go/softnet/examples/carp-failover"
+	"github.com/softnet-go/softnet/examples/failover"
 	"github.com/softnet-go/softnet/examples/forward"
 	"github.com/softnet-go/softnet/examples/ifdetach"
 	"github.com/softnet-go/softnet/examples/internal/lesson"
@@ -52,5 +53,6 @@ var gallery = lesson.Gallery{
 	Programs: []lesson.Program{
 		forward.Program,
 		million.Program,
+		failover.Program,
 	},
 }
