@@ -23,8 +23,8 @@ var (
 
 // An Interface is CARP on one interface of the stack: the [Parent], a lock around it, a worker that
 // keeps its time, and what follows from a transition. While a virtual host without balancing is
-// master, its addresses are routes out of the interface, and the interface hears its virtual link
-// address. Make one with [Stack.Attach]. Its methods may be called by anyone but a softint, unless
+// master, its addresses are local routes out of the interface, and the interface hears its virtual link
+// address and the groups in which its IPv6 addresses are asked for. Make one with [Stack.Attach]. Its methods may be called by anyone but a softint, unless
 // they say otherwise.
 type Interface struct {
 	s      *Stack

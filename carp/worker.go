@@ -85,6 +85,9 @@ func (i *Interface) wanted() (routes map[netip.Prefix]bool, macs map[ifnet.MAC]b
 		if d.masters() != 0 {
 			for _, a := range d.addrs {
 				routes[netip.PrefixFrom(a, a.BitLen())] = true
+				if a.Is6() {
+					macs[ifnet.MulticastMAC(solicitedNode(a))] = true // where it is asked for
+				}
 			}
 		}
 		for _, v := range d.vhosts {
@@ -96,6 +99,12 @@ func (i *Interface) wanted() (routes map[netip.Prefix]bool, macs map[ifnet.MAC]b
 		}
 	}
 	return routes, macs
+}
+
+// solicitedNode returns the group of who may have an IPv6 address: ff02::1:ff and its last 24 bits.
+func solicitedNode(a netip.Addr) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
 }
 
 // connect makes the routes those that are wanted (carp_setroute). A route that somebody else has
@@ -115,7 +124,7 @@ func (i *Interface) connect(want map[netip.Prefix]bool) {
 	}
 	for _, p := range sorted(want) {
 		if !i.applied[p] {
-			if err := t.Add(rtable.Route{Dst: p, Out: i.id}); err != nil {
+			if err := t.Add(rtable.Route{Dst: p, Out: i.id, Flags: rtable.FlagLocal}); err != nil {
 				i.s.c.Log.Warn("carp: route not added", "dst", p, "error", err)
 				continue
 			}
