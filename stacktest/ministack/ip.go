@@ -4,9 +4,10 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"github.com/softnet-go/softnet/ifnet"
 	"github.com/softnet-go/softnet/mbuf"
 	"github.com/softnet-go/softnet/netisr"
+	"github.com/softnet-go/softnet/rtable"
+	"github.com/softnet-go/softnet/wqinput"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 	ip6Header = 40
 )
 
-// ip4Input checks an IPv4 header (ip_input) and hands the packet to who takes its protocol.
+// ip4Input checks an IPv4 packet (ip_input), and passes it on.
 func (s *Stack) ip4Input(c *netisr.Ctx, m *mbuf.Packet) {
 	b, ok := m.Pullup(min(60, m.Len()))
 	if !ok || len(b) < ip4Header || b[0]>>4 != 4 {
@@ -29,22 +30,12 @@ func (s *Stack) ip4Input(c *netisr.Ctx, m *mbuf.Packet) {
 	case checksum(b[:hl], 0) != 0:
 		m.Free(mbuf.BadChecksum)
 		return
-	case binary.BigEndian.Uint16(b[6:])&0x3fff != 0:
-		m.Free(mbuf.Denied) // fragments: this host does not put them together
-		return
 	}
-	dst := netip.AddrFrom4([4]byte(b[16:20]))
-	proto := b[9]
 	m.Trim(m.Len() - total) // an Ethernet frame may have been padded
-	if !c.In.HasAddr(dst) {
-		m.Free(mbuf.Foreign)
-		return
-	}
-	_ = s.Protosw.Input(m, hl, proto) // counted by whoever refuses
+	s.ipInput(c, m)
 }
 
-// ip6Input checks an IPv6 header (ip6_input) and hands the packet to who takes its protocol. It
-// knows no extension headers.
+// ip6Input checks an IPv6 packet (ip6_input), and passes it on. It knows no extension headers.
 func (s *Stack) ip6Input(c *netisr.Ctx, m *mbuf.Packet) {
 	b, ok := m.Pullup(ip6Header)
 	if !ok || b[0]>>4 != 6 {
@@ -56,31 +47,76 @@ func (s *Stack) ip6Input(c *netisr.Ctx, m *mbuf.Packet) {
 		m.Free(mbuf.Malformed)
 		return
 	}
-	src, dst := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-	proto := b[6]
 	m.Trim(m.Len() - total)
-	switch {
-	case src.IsMulticast() || src.Is4In6() || dst.Is4In6():
+	if ip := header(m); ip.src.IsMulticast() || ip.src.Is4In6() || ip.dst.Is4In6() {
 		m.Free(mbuf.Malformed)
-	case !c.In.HasAddr(dst) && !ours6(c.In, dst):
+		return
+	}
+	s.ipInput(c, m)
+}
+
+// ipInput hands a packet, whose header is right, to who takes its protocol if it is for this host,
+// and else forwards it, if this host is a router. What is sent to a group is for this host if the
+// interface heard it.
+func (s *Stack) ipInput(c *netisr.Ctx, m *mbuf.Packet) {
+	if !s.passes(c, m, In) {
+		return
+	}
+	ip := header(m) // as the filter left it
+	local := c.In.HasAddr(ip.dst) || ip.dst.IsMulticast()
+	var next rtable.NextHop
+	var err error
+	if !local {
+		next, err = s.route(s.ctx, c.LWP, ip.dst)
+		local = err == nil && next.Flags&rtable.FlagLocal != 0 // another interface's, or one that CARP has made ours
+	}
+	switch {
+	case local && ip.fragment:
+		m.Free(mbuf.Denied) // this host does not put them together
+	case local:
+		_ = s.Protosw.Input(m, ip.len, ip.proto) // counted by whoever refuses
+	case !s.c.Forward:
 		m.Free(mbuf.Foreign)
 	default:
-		_ = s.Protosw.Input(m, ip6Header, proto)
+		s.forward(c, m, ip, next, err)
 	}
 }
 
-// ours6 reports whether an interface listens to a group: all nodes, or the solicited nodes of one
-// of its addresses.
-func ours6(ifp *ifnet.Interface, dst netip.Addr) bool {
-	if dst == netip.IPv6LinkLocalAllNodes() {
+// ours reports whether an address is this host's.
+func (s *Stack) ours(in *wqinput.Input, addr netip.Addr) bool {
+	if in.In.HasAddr(addr) {
 		return true
 	}
-	for _, p := range ifp.Addrs() {
-		if p.Addr().Is6() && SolicitedNode(p.Addr()) == dst {
-			return true
+	next, err := s.route(s.ctx, in.LWP, addr)
+	return err == nil && next.Flags&rtable.FlagLocal != 0
+}
+
+// ipHeader is what this host looks at in a header of either version.
+type ipHeader struct {
+	src, dst netip.Addr
+	len      int // of the header
+	hops     uint8
+	proto    uint8
+	fragment bool // part of a packet
+	later    bool // and not its first part
+	whole    bool // must not be taken apart
+}
+
+// header returns the IP header of a packet that is known to have one.
+func header(m *mbuf.Packet) (ip ipHeader) {
+	b, _ := m.Pullup(min(ip6Header, m.Len()))
+	if b[0]>>4 == 6 {
+		return ipHeader{
+			src: netip.AddrFrom16([16]byte(b[8:24])), dst: netip.AddrFrom16([16]byte(b[24:40])),
+			len: ip6Header, hops: b[7], proto: b[6], whole: true,
 		}
 	}
-	return false
+	frag := binary.BigEndian.Uint16(b[6:])
+	return ipHeader{
+		src: netip.AddrFrom4([4]byte(b[12:16])), dst: netip.AddrFrom4([4]byte(b[16:20])),
+		len: int(b[0]&15) * 4, hops: b[8], proto: b[9],
+		fragment: frag&0x3fff != 0, later: frag&0x1fff != 0, whole: frag&0x4000 != 0,
+	}
 }
 
 // SolicitedNode returns the group of who may have an address: ff02::1:ff and its last 24 bits.
@@ -111,34 +147,4 @@ func pseudo6(ip []byte, length int, proto uint8) (sum uint32) {
 		sum += uint32(binary.BigEndian.Uint16(ip[i:]))
 	}
 	return sum + uint32(length) + uint32(proto)
-}
-
-// nextHop is what a packet that is to be sent is saved with.
-type nextHop struct {
-	to        netip.Addr // on the link
-	etherType uint16
-}
-
-// send has a packet sent by an interface to a neighbour. No lock need be free: it only queues.
-func (s *Stack) send(m *mbuf.Packet, out ifnet.ID, to netip.Addr) {
-	t := uint16(ifnet.EtherIPv4)
-	if to.Is6() {
-		t = ifnet.EtherIPv6
-	}
-	_ = s.output.Dispatch(m, out, nextHop{to, t}) // counted by whoever refuses
-}
-
-// transmit sends a packet, in a softint with no lock held.
-func (s *Stack) transmit(c *netisr.Ctx, m *mbuf.Packet, n nextHop) {
-	mac, ok := s.neighbours.lookup(c.Out.ID(), n.to)
-	switch {
-	case n.to.IsMulticast():
-		mac = ifnet.MulticastMAC(n.to)
-	case !ok:
-		m.Free(mbuf.NoNeighbour)
-		return
-	}
-	m.DeleteNonPersistentTags()
-	ifnet.PushEther(m, mac, c.Out.MAC(), n.etherType)
-	_ = c.Out.Transmit(c.LWP, m) // counted there
 }
