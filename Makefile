@@ -68,6 +68,12 @@ cross: ## vet for the other systems and word sizes we promise
 examples: ## run every lesson
 	@set -e; for f in examples/*/lesson.go; do d=$${f%/lesson.go}; $(GO) run ./examples run $${d##*/}; done
 
+.PHONY: screenshots
+screenshots: ## the pictures of docs/img, of pages as they are now (needs chromium)
+	@set -e; dir=$$(mktemp -d); $(GO) run ./examples render -o $$dir; mkdir -p docs/img; \
+	shot() { chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=$$3 --screenshot=docs/img/$$1.png "file://$$dir/$$2" 2>/dev/null; }; \
+	shot gallery index.html 1280,670; shot psref-hold 'psref-hold.html#end' 1280,700; shot bulk-demotion 'bulk-demotion.html#end' 1280,900; rm -r $$dir
+
 .PHONY: update
 update: ## rewrite golden files; read the diff before you commit it
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -update

@@ -26,6 +26,9 @@ const usage = `usage: go run ./examples                   list what there is
        go run ./examples run LESSON        run the wrong design, then the right one
        go run ./examples run LESSON wrong  run one of the two: wrong or right
        go run ./examples run PROGRAM       run a program; -h after its name lists its flags
+       go run ./examples run all           run every lesson, and say at the end whether all was as it should be
+       go run ./examples render -o DIR     write the gallery as pages: both designs of a lesson, step by step
+       go run ./examples serve             write it somewhere, and serve it to this machine
 `
 
 // Main is the command: it does what args say and returns the exit code.
@@ -45,6 +48,10 @@ func (g Gallery) Main(args []string, stdout, stderr io.Writer) int {
 			return g.run(args[0], args[1:], stdout, stderr)
 		}
 		fmt.Fprintln(stderr, "run what?")
+	case "render":
+		return g.renderCommand(args, stdout, stderr)
+	case "serve":
+		return g.serveCommand(args, stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, usage)
 		return ExitOK
@@ -76,6 +83,9 @@ func (g Gallery) list(w io.Writer) {
 }
 
 func (g Gallery) run(name string, args []string, stdout, stderr io.Writer) int {
+	if name == "all" && len(args) == 0 {
+		return g.all(stdout, stderr)
+	}
 	start, known := g.find(name)
 	if !known {
 		fmt.Fprintf(stderr, "nothing here is called %q", name)

@@ -2,7 +2,6 @@ package lesson
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/softnet-go/softnet/internal/event"
@@ -38,12 +37,5 @@ func Transcript(side func(r *event.Recorder) error) (text string, broken error) 
 	for i := range evs {
 		evs[i].At = evs[i].At.Round(time.Millisecond) // what real time adds says nothing
 	}
-	var b strings.Builder
-	_ = event.Lanes(&b, evs) // a Builder does not fail
-	if broken != nil {
-		fmt.Fprintf(&b, "\nBROKEN: %v\n", broken)
-	} else {
-		b.WriteString("\nHELD\n")
-	}
-	return b.String(), broken
+	return transcript(evs, broken), broken
 }
