@@ -30,7 +30,7 @@ func (a *attack) perform(x act) {
 	}
 	a.steps = append(a.steps, x.text)
 	a.record("", fmt.Sprintf("%d  %s", len(a.steps), x.text), "", "")
-	x.do(a)
+	a.guarded(func() { x.do(a) }) // drainers, hooks and what gives back are the handler's
 }
 
 // A mood is a kind of attack.
@@ -219,7 +219,7 @@ func route(t *rapid.T, i int) act {
 
 // flood fills the queues while no handler begins, and lets go.
 func (a *attack) flood(i int, b []byte, n int, detach bool) {
-	a.shut()
+	a.shutGates()
 	for k := range n {
 		if k == 3 {
 			a.settle() // a stream that has its first packet in hand has room for so many, each time
@@ -229,12 +229,15 @@ func (a *attack) flood(i int, b []byte, n int, detach bool) {
 	a.settle()
 	gone := make(chan struct{})
 	if detach {
-		go func() { defer close(gone); a.detach(i) }()
+		go func() {
+			defer close(gone)
+			a.guarded(func() { a.detach(i) })
+		}()
 	} else {
 		close(gone)
 	}
 	a.settle()
-	a.open()
+	a.openGates()
 	<-gone
 }
 

@@ -27,6 +27,10 @@ const (
 	patience = 2 * time.Hour
 )
 
+// somewhere is where packets to addresses that Addr generates mostly go: there is a route at first. A
+// default route would take thirty times as long to add.
+var somewhere = netip.MustParsePrefix("192.0.0.0/16")
+
 // A world is where an attack takes place: virtual time, or one schedule of many.
 type world interface {
 	settle()              // returns when nobody runs
@@ -98,7 +102,8 @@ type attack struct {
 	over     bool                 // the queue's Close has returned
 	silent   bool                 // nothing may be sent any more
 	slow     time.Duration        // how long a packet waits, with its interface held, for its handler
-	gate     chan struct{}        // if not nil, handlers begin when it is closed
+	shut     bool                 // no handler may begin
+	gates    []gate               // who waits for that
 }
 
 // A lent is a clone of a packet that was sent, whose bytes nobody may write to.
@@ -195,6 +200,7 @@ func newAttack(t reporter, c Config, v Variant, w world) *attack {
 	for i := range a.ports {
 		a.attach(i)
 	}
+	_ = a.st.Routes.Add(rtable.Route{Dst: somewhere, Out: a.ports[0].ifp.ID()}) // unless the handler has
 	return a
 }
 
@@ -280,7 +286,7 @@ func (a *attack) submit(l *lwp.LWP, m *mbuf.Packet, ifp *ifnet.Interface) {
 func (a *attack) attach(i int) {
 	p := &a.ports[i]
 	p.n++
-	ifp, err := a.st.Ifs.Attach(ifnet.Spec{Name: portName(i), Driver: &wire{a, portName(i)}, Link: ifnet.Raw, Up: true,
+	ifp, err := a.st.Ifs.Attach(ifnet.Spec{Name: portName(i), Driver: &wire{a: a, port: portName(i)}, Link: ifnet.Raw, Up: true,
 		MAC: ifnet.MAC{2, 5: byte(i)}, Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i) + 1}), 24)}})
 	if err != nil {
 		a.breaks("keeps an interface from being attached again", "%v", err)
@@ -338,7 +344,7 @@ func (a *attack) unwound() {
 // abandon ends what it can, so that the failure is told and not that something is still running.
 func (a *attack) abandon() {
 	a.buried = true
-	a.open()
+	a.openGates()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	l := a.st.Dom.Bind()
@@ -348,19 +354,13 @@ func (a *attack) abandon() {
 	if a.isr != nil {
 		_ = a.isr.Close(ended, l)
 	}
-	_ = a.st.Send.Close(ended, l)
+	a.guarded(func() { _ = a.st.Send.Close(ended, l) }) // it is wrong anyway
 	if a.sub.Close != nil {
-		func() {
-			defer func() { _ = recover() }() // it is wrong anyway
-			_ = a.sub.Close(ended)
-		}()
+		a.guarded(func() { _ = a.sub.Close(ended) })
 	}
 	_ = a.st.Routes.Close(ended)
 	a.elapse(patience) // for those who sleep
-	func() {
-		defer func() { _ = recover() }()
-		_ = a.st.Routes.Close(ended)
-	}()
+	a.guarded(func() { _ = a.st.Routes.Close(ended) })
 }
 
 // finish closes everything, and finds nothing left.
@@ -372,16 +372,18 @@ func (a *attack) finish(t reporter) {
 	a.guarded(a.closeSubject)
 	ctx, cancel := a.until(time.Minute)
 	defer cancel()
-	if err := a.st.Send.Close(ctx, a.l); err != nil {
-		a.breaks("left something that is not sent", "%v", err)
-	}
+	a.guarded(func() {
+		if err := a.st.Send.Close(ctx, a.l); err != nil {
+			a.breaks("left something that is not sent", "%v", err)
+		}
+	})
 	a.mu.Lock()
 	a.silent = true
 	a.mu.Unlock()
 	a.record("", "everything is closed", "", "")
 	a.elapse(patience) // for timers that were not stopped
 	for i := range a.ports {
-		a.detach(i)
+		a.guarded(func() { a.detach(i) })
 	}
 	ctx, cancel = a.until(time.Minute)
 	defer cancel()

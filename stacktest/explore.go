@@ -2,7 +2,6 @@ package stacktest
 
 import (
 	"context"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -67,9 +66,6 @@ var scenes = []scene{
 	}},
 }
 
-// somewhere is where packets of Addr mostly go: a default route would take thirty times as long to add.
-var somewhere = netip.MustParsePrefix("192.0.0.0/16")
-
 // Explore runs a handler with two or three packets under every schedule that o asks for: in two streams
 // at once, and in one while an interface departs or goes down, a route changes, or the queue is closed. A failure is the
 // simplest schedule that breaks a promise, drawn, and with a string that runs it again. Each of these is a
@@ -78,8 +74,7 @@ var somewhere = netip.MustParsePrefix("192.0.0.0/16")
 //
 // What is explored is what package sched can see: the handler's locks are of package witness or sched,
 // what it shares are sched's words, what it starts is started by sched.Go, and it does not ask what time
-// it is. Its packets are three that Config.Packets gives as examples; there is a route to 192.0.0.0/16 by
-// em0 at first. Without the tag sched the same runs on real goroutines for a moment, as sched.Explore does.
+// it is. Its packets are three that Config.Packets gives as examples. Without the tag sched the same runs on real goroutines for a moment, as sched.Explore does.
 func Explore(t *testing.T, o sched.Options, c Config) (results []sched.Result) {
 	t.Helper()
 	if c.Packets == nil {
@@ -111,7 +106,6 @@ func explore(s *sched.S, c Config, sc scene, examples [3][]byte) {
 	w := inSchedule{s}
 	a := newAttack(w, c, Variant{Streams: sc.streams, manual: true}, w)
 	a.onBreach = func(promise, detail string) { s.Errorf("handler %s %s: %s", a.sub.Name, promise, detail) }
-	_ = a.st.Routes.Add(rtable.Route{Dst: somewhere, Out: a.ports[0].ifp.ID()})
 	x := &exploration{attack: a, s: s, examples: examples}
 	sc.play(x)
 	s.After(func() {

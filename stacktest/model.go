@@ -23,13 +23,14 @@ type Packet struct {
 	If    ifnet.ID // which interface it came or leaves by; for an Output is to leave by
 	Name  string   // what that was called when it was attached: "em0"
 	Up    bool     // whether it is up: what is sent by one that is not is refused
+	MTU   int      // of it: what is longer is refused
 	Flow  uint32   // its FlowID
 	Flags mbuf.Flags
 	Bytes []byte // a copy
 }
 
-func packetOf(m *mbuf.Packet, by ifnet.ID, name string) Packet {
-	p := Packet{If: by, Name: name, Flow: m.FlowID, Flags: m.Flags, Bytes: make([]byte, m.Len())}
+func packetOf(m *mbuf.Packet, by *ifnet.Interface, name string) Packet {
+	p := Packet{If: by.ID(), Name: name, Up: by.IsUp(), MTU: by.MTU(), Flow: m.FlowID, Flags: m.Flags, Bytes: make([]byte, m.Len())}
 	m.CopyTo(p.Bytes)
 	return p
 }

@@ -20,7 +20,7 @@ type answers struct{ due []string }
 func due(name string, b []byte) string { return fmt.Sprintf("%s %x", name, b) }
 
 func (a *answers) In(p stacktest.Packet) error {
-	if len(p.Bytes) >= 20 && p.Bytes[0]>>4 == 4 && p.Flags&mbuf.Broadcast == 0 && p.Up {
+	if len(p.Bytes) >= 20 && p.Bytes[0]>>4 == 4 && p.Flags&mbuf.Broadcast == 0 && p.Up && len(p.Bytes) <= p.MTU {
 		b := bytes.Clone(p.Bytes)
 		copy(b[12:], p.Bytes[16:20])
 		copy(b[16:], p.Bytes[12:16])

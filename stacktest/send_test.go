@@ -91,15 +91,15 @@ var sendCrimes = map[string]crime{
 		config: sends(func(_ *sender, sp *netisr.Spec[*rtable.Entry]) { sp.Free = nil }),
 		charge: "holds a route when everything has ended|holds a route for ever: it cannot be changed",
 	},
-	"later: gives back twice": {
+	"later: sends a packet twice": {
 		config: sends(func(p *sender, sp *netisr.Spec[*rtable.Entry]) {
 			sp.Handle = func(c *netisr.Ctx, m *mbuf.Packet, e *rtable.Entry) {
-				p.unref(e)
 				_ = c.Out.Transmit(c.LWP, m)
 				p.unref(e)
+				_ = c.Out.Transmit(c.LWP, m)
 			}
 		}),
-		charge: "panics: rtable: ",
+		charge: "panics: mbuf: ",
 	},
 	"later: forgets the packet": {
 		config: sends(func(p *sender, sp *netisr.Spec[*rtable.Entry]) {

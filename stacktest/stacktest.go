@@ -42,7 +42,8 @@ type Subject struct {
 	Check func() error                    // what else has to be true after every step; nil if nothing
 }
 
-// A Stack is what a handler has around it.
+// A Stack is what a handler has around it: three interfaces, which are attached when New has returned and
+// are called em0 to em2, and a route to 192.0.0.0/16 by em0, unless New has added one.
 type Stack struct {
 	Dom    *lwp.Domain
 	Ifs    *ifnet.Table

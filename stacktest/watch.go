@@ -2,8 +2,10 @@ package stacktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/softnet-go/softnet/ifnet"
@@ -58,13 +60,8 @@ type visit struct {
 
 // enter is called before the handler, and leave of what it returns after it.
 func (a *attack) enter(m *mbuf.Packet, l *lwp.LWP, where string, sleeps bool) *visit {
-	a.mu.Lock()
-	gate := a.gate
-	a.mu.Unlock()
-	if gate != nil && l != a.l { // who shuts and opens it
-		<-gate
-	}
 	r, _ := origin.Get(m)
+	a.held(r, l)
 	what := "a packet of its own"
 	if r != nil {
 		what = fmt.Sprint("packet ", r.n)
@@ -111,7 +108,7 @@ func (v *visit) leave() {
 }
 
 func (a *attack) input(ctx context.Context, in *wqinput.Input) {
-	a.dawdle(ctx)
+	a.dawdle(ctx, in.Packet)
 	v := a.enter(in.Packet, in.LWP, handler, true)
 	defer v.leave()
 	a.goesIn(in.Packet, v.r, in.In)
@@ -143,42 +140,73 @@ func (a *attack) watchSend(c *netisr.Ctx, name string, m *mbuf.Packet) func() {
 // goesIn tells the model of a packet that the handler is given.
 func (a *attack) goesIn(m *mbuf.Packet, r *record, by *ifnet.Interface) {
 	if a.model != nil && r != nil {
-		p := packetOf(m, by.ID(), r.port)
-		p.Up = by.IsUp()
+		p := packetOf(m, by, r.port)
 		a.asks(func(model Model) error { return model.In(p) })
 	}
 }
 
-// dawdle has a packet wait for its handler, with its interface held.
-func (a *attack) dawdle(ctx context.Context) {
+// dawdle has a packet wait for its handler, with its interface held: no two of them to the same instant.
+func (a *attack) dawdle(ctx context.Context, m *mbuf.Packet) {
 	a.mu.Lock()
 	d := a.slow
 	a.mu.Unlock()
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+	if d == 0 {
+		return
+	}
+	if r, ok := origin.Get(m); ok {
+		d += time.Duration(r.n) * odd
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
-// shut has handlers wait before they begin, until open.
-func (a *attack) shut() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.gate == nil {
-		a.gate = make(chan struct{})
-	}
+// A gate is what a handler waits at while no handler may begin.
+type gate struct {
+	n  int // of the packet
+	ch chan struct{}
 }
 
-func (a *attack) open() {
+// held waits while no handler may begin, unless l is who says so.
+func (a *attack) held(r *record, l *lwp.LWP) {
+	if l == a.l {
+		return
+	}
+	a.mu.Lock()
+	if !a.shut {
+		a.mu.Unlock()
+		return
+	}
+	g := gate{ch: make(chan struct{})}
+	if r != nil {
+		g.n = r.n
+	}
+	a.gates = append(a.gates, g)
+	a.mu.Unlock()
+	<-g.ch
+}
+
+// shutGates has handlers wait before they begin.
+func (a *attack) shutGates() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gate != nil {
-		close(a.gate)
-		a.gate = nil
+	a.shut = true
+}
+
+// openGates lets them begin, one stream after the other, in the order of their packets.
+func (a *attack) openGates() {
+	a.mu.Lock()
+	a.shut = false
+	gates := a.gates
+	a.gates = nil
+	a.mu.Unlock()
+	slices.SortFunc(gates, func(x, y gate) int { return cmp.Compare(x.n, y.n) })
+	for _, g := range gates {
+		close(g.ch)
+		a.settle()
 	}
 }
 
@@ -252,10 +280,14 @@ func (a *attack) departedWith(id ifnet.ID) {
 type wire struct {
 	a    *attack
 	port string
+	ifp  *ifnet.Interface
 }
 
-func (w *wire) Open(*ifnet.Interface) error { return nil }
-func (w *wire) Close() error                { return nil }
+func (w *wire) Close() error { return nil }
+func (w *wire) Open(ifp *ifnet.Interface) error {
+	w.ifp = ifp
+	return nil
+}
 
 // Transmit takes what is sent.
 func (w *wire) Transmit(l *lwp.LWP, m *mbuf.Packet) error {
@@ -286,8 +318,7 @@ func (w *wire) Transmit(l *lwp.LWP, m *mbuf.Packet) error {
 	a.mu.Unlock()
 	a.record(w.port, "sends", what, fmt.Sprintf("%d bytes", m.Len()))
 	if a.model != nil {
-		p := packetOf(m, m.Out, w.port)
-		p.Up = true
+		p := packetOf(m, w.ifp, w.port)
 		a.asks(func(model Model) error { return model.Out(p) })
 	}
 	m.Free(mbuf.Done)
