@@ -7,5 +7,8 @@
 // that believe whoever is on the link, as pfsync does: a driver with one is believed by those, and
 // believes those, who have its key.
 //
+// The daemon firewalld, in cmd/firewalld, is a stateful firewall of this module's packages alone;
+// demo/failover.sh kills one of two under a TCP connection of the kernel's, which goes on.
+//
 // All of it wants CAP_NET_RAW, and what changes addresses CAP_NET_ADMIN.
 package linux
