@@ -11,4 +11,16 @@ var Lesson = lesson.Lesson{
 	Packages: []string{"stacktest/sched"},
 	Wrong:    wrong,
 	Right:    right,
+	Games:    games(),
+}
+
+// games are all orders, the wrong ones with the length of the schedule that is shown as par.
+func games() (gs []lesson.Game) {
+	for _, sc := range wrongOrders {
+		gs = append(gs, sc.game(len(sc.script)))
+	}
+	for _, sc := range rightOrders {
+		gs = append(gs, sc.game(0))
+	}
+	return gs
 }

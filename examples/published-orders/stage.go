@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,8 @@ type actor struct {
 	r    *event.Recorder
 	cue  chan struct{}   // one for each step
 	ctx  context.Context // ends with the scene
+
+	ready *atomic.Bool // it wants a cue; nil if nobody asks
 }
 
 func (a *actor) tell(verb, object, detail string) { a.r.Record(a.name, verb, object, detail) }
@@ -45,8 +48,14 @@ func (a *actor) tell(verb, object, detail string) { a.r.Record(a.name, verb, obj
 func (a *actor) does(steps ...step) error {
 	for _, s := range steps {
 		if a.cue != nil {
+			if a.ready != nil {
+				a.ready.Store(true)
+			}
 			select {
 			case <-a.cue:
+				if a.ready != nil {
+					a.ready.Store(false)
+				}
 			case <-a.ctx.Done():
 				return context.Cause(a.ctx)
 			}
@@ -100,6 +109,42 @@ func (sc scene) play(r *event.Recorder) error {
 		r.Record("", broken.Error(), "", "")
 	}
 	return broken
+}
+
+// game is the scene with the learner in the place of the script.
+func (sc scene) game(par int) lesson.Game {
+	return lesson.Game{Name: sc.name, Par: par, Play: func(r *event.Recorder, ask func([]string) string) error {
+		over, end := context.WithCancelCause(context.Background())
+		defer end(nil)
+		all, ctx := errgroup.WithContext(over)
+		var actors []*actor
+		for _, p := range sc.cast() {
+			a := &actor{name: p.name, r: r, cue: make(chan struct{}), ctx: ctx, ready: new(atomic.Bool)}
+			actors = append(actors, a)
+			all.Go(func() error { return p.plays(a) })
+		}
+		for {
+			time.Sleep(lesson.Step) // by then all have ended, wait, or want a cue
+			var who []string
+			for _, a := range actors {
+				if a.ready.Load() {
+					who = append(who, a.name)
+				}
+			}
+			if ctx.Err() != nil || len(who) == 0 {
+				break
+			}
+			next := ask(who)
+			if next == "" {
+				end(nil)
+				_ = all.Wait()
+				return nil
+			}
+			called(actors, next).cue <- struct{}{}
+		}
+		end(errDeadlock) // which nobody hears if all have ended
+		return all.Wait()
+	}}
 }
 
 func called(actors []*actor, initial string) *actor {

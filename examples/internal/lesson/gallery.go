@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 )
@@ -28,6 +29,7 @@ const usage = `usage: go run ./examples                   list what there is
        go run ./examples run PROGRAM       run a program; -h after its name lists its flags
        go run ./examples run all           run every lesson, and say at the end whether all was as it should be
        go run ./examples render -o DIR     write the gallery as pages: both designs of a lesson, step by step
+       go run ./examples play LESSON       be the scheduler of its designs, and try to break them
        go run ./examples serve             write it somewhere, and serve it to this machine
 `
 
@@ -48,6 +50,8 @@ func (g Gallery) Main(args []string, stdout, stderr io.Writer) int {
 			return g.run(args[0], args[1:], stdout, stderr)
 		}
 		fmt.Fprintln(stderr, "run what?")
+	case "play":
+		return g.playCommand(args, os.Stdin, stdout, stderr)
 	case "render":
 		return g.renderCommand(args, stdout, stderr)
 	case "serve":

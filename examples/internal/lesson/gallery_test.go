@@ -71,7 +71,7 @@ func TestMain_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}{
 		{[]string{"list", "all"}, "usage: "},
 		{[]string{"run"}, "run what?"},
-		{[]string{"play"}, "no such command: play"},
+		{[]string{"play"}, "play what?"},
 		{[]string{"psref-hold"}, "did you mean: go run ./examples run psref-hold"},
 		{[]string{"run", "psref-hold", "left"}, `has two sides, wrong and right, and not "left"`},
 		{[]string{"run", "psref-hold", "wrong", "right"}, "has two sides"},

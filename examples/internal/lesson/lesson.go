@@ -23,6 +23,9 @@ type Lesson struct {
 	// none was. They make everything they use, end everything they start, and take less
 	// than two seconds.
 	Wrong, Right func(r *event.Recorder) error
+
+	// Games, if there are any, let the learner be the scheduler.
+	Games []Game
 }
 
 // Transcript runs one side of a lesson and returns its story, in lanes with the verdict
