@@ -385,6 +385,25 @@ func TestStatic_StaysAsItWasSet(t *testing.T) {
 	})
 }
 
+// An address that is taken away is nobody's: it is neither answered for nor defended. The network's
+// route goes with its last address.
+func TestAddr_IsAnsweredForUntilItIsTakenAway(t *testing.T) {
+	cells(t, ministack.NeighbourConfig{}, func(t *testing.T, c *cell) {
+		require.NoError(t, c.AddAddr(c.id, netip.PrefixFrom(c.other, c.net.Bits())), "a second one")
+		require.Equal(t, []string{c.isAt(c.every, c.other, macB) + ", everybody"}, c.run())
+		require.Len(t, c.hears(asks(macA, c.peer, c.other)), 1)
+		require.NoError(t, c.RemoveAddr(c.id, c.me))
+		require.ErrorIs(t, c.RemoveAddr(c.id, c.me), ifnet.ErrInvalid)
+		require.Empty(t, c.hears(asks(macA, c.peer, c.me)))
+		require.Empty(t, c.hears(says(ifnet.BroadcastMAC, macA, c.me, c.me, false)))
+		require.Empty(t, c.conflicts)
+		_, err := c.Routes.Exact(c.net)
+		require.NoError(t, err)
+		require.NoError(t, c.RemoveAddr(c.id, c.other))
+		require.Zero(t, c.Routes.Len())
+	})
+}
+
 // What waits is sent when its neighbour is set by hand, and the timer of the question is void.
 func TestStatic_SendsWhatWaits(t *testing.T) {
 	cells(t, ministack.NeighbourConfig{}, func(t *testing.T, c *cell) {

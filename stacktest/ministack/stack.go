@@ -189,7 +189,8 @@ func (s *Stack) AddAddr(ifp ifnet.ID, p netip.Prefix) error {
 			in.Join(ifnet.MulticastMAC(netip.IPv6LinkLocalAllNodes()))
 		}
 		if !p.IsSingleIP() && !a.IsLinkLocalUnicast() {
-			if err := s.Routes.Add(rtable.Route{Dst: p.Masked(), Out: ifp, Source: a, Flags: rtable.FlagConnected}); err != nil {
+			err := s.Routes.Add(rtable.Route{Dst: p.Masked(), Out: ifp, Flags: rtable.FlagConnected})
+			if err != nil && !errors.Is(err, rtable.ErrExists) { // another address of the network may have made it
 				return err
 			}
 		}
@@ -200,6 +201,34 @@ func (s *Stack) AddAddr(ifp ifnet.ID, p netip.Prefix) error {
 		}
 		_ = s.Announce(ifp, a) // nobody may be listening yet, or the interface be down
 		return nil
+	})
+}
+
+// RemoveAddr takes back AddAddr; the route to the network goes with its last address. Errors: those of
+// ifnet.Table.RemoveAddr and rtable.Table.Delete; then some of it may be left.
+func (s *Stack) RemoveAddr(ifp ifnet.ID, a netip.Addr) error {
+	return s.with(ifp, func(in *ifnet.Interface) error {
+		i := slices.IndexFunc(in.Addrs(), func(p netip.Prefix) bool { return p.Addr() == a })
+		if i < 0 {
+			return ifnet.ErrInvalid
+		}
+		p := in.Addrs()[i]
+		if err := s.Ifs.RemoveAddr(ifp, a); err != nil {
+			return err
+		}
+		if a.Is6() {
+			in.Leave(ifnet.MulticastMAC(SolicitedNode(a)))
+			in.Leave(ifnet.MulticastMAC(netip.IPv6LinkLocalAllNodes()))
+		}
+		if a.IsLinkLocalUnicast() {
+			return nil
+		}
+		errs := []error{s.Routes.Delete(netip.PrefixFrom(a, a.BitLen()))}
+		shared := slices.ContainsFunc(in.Addrs(), func(q netip.Prefix) bool { return q.Masked() == p.Masked() })
+		if !p.IsSingleIP() && !shared {
+			errs = append(errs, s.Routes.Delete(p))
+		}
+		return errors.Join(errs...)
 	})
 }
 
