@@ -172,13 +172,15 @@ func TestPlay_AnySchedule(t *testing.T) {
 		require.Zero(t, r.Lost, "%+v", r.Masters)
 		require.Zero(t, r.Wrong)
 	}
-	times := 1
+	many := "15"
 	if *long {
-		times = 10
+		many = "1000"
 	}
-	for range times { // of a hundred each
-		rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, check) })
-	}
+	checks := flag.Lookup("rapid.checks")
+	was := checks.Value.String()
+	require.NoError(t, checks.Value.Set(many))
+	defer func() { _ = checks.Value.Set(was) }()
+	rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, check) })
 }
 
 // What each interface has seen others read without complaint.
