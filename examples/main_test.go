@@ -95,6 +95,47 @@ func TestLessonREADME_ShowsTheTranscripts(t *testing.T) {
 	}
 }
 
+var (
+	title    = regexp.MustCompile(`\A# ([a-z-]+): [^\n]+\n`)
+	question = regexp.MustCompile(`\*\*[^*]+\?\*\*`)
+)
+
+// The README of a lesson asks before it shows, then says what to notice and where a kernel
+// does it, and ends with a dare; what the learner is to change is marked in the code.
+func TestLessonREADME_HasEveryPart(t *testing.T) {
+	for _, l := range gallery.Lessons {
+		b, err := os.ReadFile(filepath.Join(l.Name, "README.md"))
+		require.NoError(t, err)
+		readme := string(b)
+
+		m := title.FindStringSubmatch(readme)
+		require.NotNil(t, m, "%s: a title with the name and what it is about", l.Name)
+		require.Equal(t, l.Name, m[1])
+		at := []int{len(m[0])}
+		asks := question.FindStringIndex(readme)
+		require.NotNil(t, asks, "%s: a question, in bold", l.Name)
+		at = append(at, asks[0])
+		for _, part := range []string{
+			"\n    go run ./examples run " + l.Name + "\n", "\n[wrong.go](wrong.go)", "\n```text\n", "[right.go](right.go)",
+			"\n## What to notice\n", "\n## Where the kernel does it\n", "\n## Dare\n",
+		} {
+			require.Contains(t, readme, part, "%s", l.Name)
+			at = append(at, strings.Index(readme, part))
+		}
+		require.IsNonDecreasing(t, at, "%s: its parts are in another order", l.Name)
+		_, dare, _ := strings.Cut(readme, "\n## Dare\n")
+		require.NotEmpty(t, strings.TrimSpace(dare), "%s: dares nobody", l.Name)
+
+		tasks := 0
+		for _, f := range []string{"wrong.go", "right.go", "lesson.go"} {
+			src, err := os.ReadFile(filepath.Join(l.Name, f))
+			require.NoError(t, err)
+			tasks += strings.Count(string(src), "TASK")
+		}
+		require.Positive(t, tasks, "%s: nothing for the learner to do", l.Name)
+	}
+}
+
 // A lesson under the command is a screen or two and says what it promised.
 func TestRun_EveryLessonInVirtualTime(t *testing.T) {
 	for _, l := range gallery.Lessons {
