@@ -10,8 +10,8 @@
 //	doc      every package has its man page, with the sections in one order
 //	exported every exported name of a room is documented
 //	words    no paths of somebody's machine, no markers of unfinished work
-//	links    where a page points into the repository, there is something
-//	quotes   code that a page shows is code that is compiled and run
+//	links    where a page points into the repository, there is something; elsewhere, an address
+//	quotes   all Go that a page shows is compiled and run
 //	gofmt    every file is formatted
 //
 // The checks parse every Go file whatever its build tags, so a rule cannot be broken

@@ -13,14 +13,24 @@ import (
 //	<!-- code: psref/example_test.go Example -->
 var quote = regexp.MustCompile("(?m)^<!-- code: (\\S+) (\\S+) -->\n(?:```go\n((?s:.*?))^```$)?")
 
+// block is a block of Go, with the marker above it if there is one.
+var block = regexp.MustCompile("(?m)^(<!-- code: .*\n)?```go$")
+
 // quotes: code that a page shows is the body of the function it names, which is compiled
-// and run. What an example's output must be stays in the example.
+// and run. What an example's output must be stays in the example. There is no other Go in
+// a page.
 func quotes(t *Tree) (found []Finding) {
 	for _, f := range t.files {
 		if !strings.HasSuffix(f.path, ".md") {
 			continue
 		}
 		page := string(f.src)
+		for _, m := range block.FindAllStringSubmatchIndex(page, -1) {
+			if m[2] < 0 {
+				line := 1 + strings.Count(page[:m[0]], "\n")
+				found = append(found, Finding{f.path, line, "code that nothing compiles: name what it quotes, <!-- code: FILE FUNCTION -->"})
+			}
+		}
 		for _, m := range quote.FindAllStringSubmatchIndex(page, -1) {
 			line := 1 + strings.Count(page[:m[0]], "\n")
 			name, fun := page[m[2]:m[3]], page[m[4]:m[5]]
