@@ -24,9 +24,9 @@ func states() []row {
 	find := on(1, "", func() body { return million().find })
 	gomap := on(1, "a Go map of the same keys", func() body { return million().gomap })
 	xmap := on(1, "xsync.Map", func() body { return million().xsync })
-	one := on(1, "one slice, one core", func() body { return newTeller(1, 1, true).update })
-	copied := on(1, "the same fields put one by one", func() body { return newTeller(1, 1, true).put })
-	reflected := on(1, "encoding/binary", func() body { return newTeller(1, 1, true).binary })
+	one := on(1, "one slice, one core", func() body { return newTeller(1, 1, steered).update })
+	copied := on(1, "the same fields put one by one", func() body { return newTeller(1, 1, steered).put })
+	reflected := on(1, "encoding/binary", func() body { return newTeller(1, 1, steered).binary })
 	return []row{
 		{"pf Find, a million states, random", find, []line{atMost(3, gomap), beside(xmap)}},
 		{"pf Find, a million states, random, two cores", on(2, "", func() body { return million().find }), []line{
@@ -38,10 +38,11 @@ func states() []row {
 			beside(on(1, "a Go map: insert and delete", func() body { return newChurn().gomap })),
 			beside(on(1, "xsync.Map: insert and delete", func() body { return newChurn().xsync })),
 		}},
-		{"pfsync, a whole state written", on(1, "", func() body { return newTeller(1, 1, true).export }), []line{atMost(2, copied), beside(reflected)}},
-		{"pfsync, an update queued, written and handed over", one, []line{beside(on(1, "the same fields put one by one", func() body { return newTeller(1, 1, true).putUpdate }))}},
-		{"pfsync, two slices, flows steered, two cores", on(2, "", func() body { return newTeller(2, 2, true).update }), []line{atMost(1.18, one)}},
-		{"pfsync, two slices, flows anywhere, two cores", on(2, "", func() body { return newTeller(2, 2, false).update }), []line{beside(one)}},
+		{"pfsync, a whole state written", on(1, "", func() body { return newTeller(1, 1, steered).export }), []line{atMost(2, copied), beside(reflected)}},
+		{"pfsync, an update queued, written and handed over", one, []line{beside(on(1, "the same fields put one by one", func() body { return newTeller(1, 1, steered).putUpdate }))}},
+		{"pfsync, two slices, flows steered, two cores", on(2, "", func() body { return newTeller(2, 2, steered).update }), []line{atMost(1.18, one)}},
+		{"pfsync, two slices, flows steered, states of each apart, two cores", on(2, "", func() body { return newTeller(2, 2, apart).update }), []line{beside(one)}},
+		{"pfsync, two slices, flows anywhere, two cores", on(2, "", func() body { return newTeller(2, 2, anywhere).update }), []line{beside(one)}},
 	}
 }
 
@@ -205,7 +206,16 @@ type teller struct {
 
 const told = 1024 // states of each core
 
-func newTeller(cores, slices int, steered bool) *teller {
+// How flows are dealt to cores.
+type dealing int
+
+const (
+	steered  dealing = iota // by the hash that picks slices
+	apart                   // likewise, and what one core writes to lies apart from what the other does
+	anywhere                // one after the other
+)
+
+func newTeller(cores, slices int, how dealing) *teller {
 	dom := lwp.NewDomain()
 	t := &teller{tab: pf.New(dom, pf.Config{Limit: 1 << 14, Manual: true})}
 	ifs := ifnet.NewTable(dom, ifnet.WithPool(mbuf.NewPool(mbuf.PoolConfig{})))
@@ -221,10 +231,10 @@ func newTeller(cores, slices int, steered bool) *teller {
 		k := keyOf(i)
 		st := sure(t.tab.Insert(l, k, k, pf.Out, ""))
 		core := i % 2
-		if steered {
+		if how != anywhere {
 			core = st.Hash() % 2
 		}
-		if len(t.own[core]) < told {
+		if len(t.own[core]) < told && (how != apart || core == 0 || len(t.own[0]) == told) {
 			t.own[core] = append(t.own[core], st)
 		} else {
 			t.tab.RemoveSilently(l, st)
