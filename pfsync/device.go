@@ -60,7 +60,7 @@ type Config struct {
 
 	// Slices is how many parts the states are dealt with in: GOMAXPROCS, but at most 4, if 0, which
 	// is how many streams queues have. With as many as those each slice's states belong to one
-	// stream, and no two ever wait for the same lock.
+	// stream, and no two ever wait for the same lock. 1024 at most.
 	Slices int
 	// MaxUpdates is how often a TCP state changes before an update must not wait any longer, 1 to
 	// 255; [DefaultMaxUpdates] if 0.
@@ -136,7 +136,7 @@ func New(c Config) (*Device, error) {
 		c.Tunnels = new(Tunnels)
 	}
 	if c.Table == nil || c.Ifs == nil || c.Send == nil || c.MaxUpdates < 1 || c.MaxUpdates > 255 || c.MTU < MinMTU || c.MTU > 65535 ||
-		c.Slices < 1 || c.BulkBurst < 1 || c.BulkEvery < 0 || c.Hold < 0 || c.Defer && c.Forward == nil {
+		c.Slices < 1 || c.Slices > 1024 || c.BulkBurst < 1 || c.BulkEvery < 0 || c.Hold < 0 || c.Defer && c.Forward == nil {
 		return nil, ErrConfig
 	}
 	d := &Device{c: c, psz: pserialize.New(c.Ifs.Domain()), class: psref.NewClass(c.Ifs.Domain(), "pfsync")}

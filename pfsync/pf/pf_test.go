@@ -476,6 +476,12 @@ func TestTag_APacketThatWaitsRefersToItsState(t *testing.T) {
 	})
 }
 
+func TestNew_WhatCannotBe(t *testing.T) {
+	dom := lwp.NewDomain()
+	require.PanicsWithValue(t, "pf: a table for -1 states", func() { pf.New(dom, pf.Config{Limit: -1}) })
+	require.Panics(t, func() { pf.New(nil, pf.Config{}) })
+}
+
 func TestState_ReleasedTwice(t *testing.T) {
 	f := newFW(t, pf.Config{})
 	st := f.known()

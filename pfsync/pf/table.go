@@ -3,6 +3,7 @@ package pf
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"math/bits"
@@ -99,8 +100,15 @@ type Table struct {
 	stop, stopped chan struct{}
 }
 
-// New returns an empty table, and starts who purges it.
+// New returns an empty table, and starts who purges it. It panics without a domain, and for a limit
+// below 0 or above 2^28.
 func New(dom *lwp.Domain, c Config) *Table {
+	if dom == nil {
+		panic("pf: a table needs the domain whose LWPs use it")
+	}
+	if c.Limit < 0 || c.Limit > 1<<28 {
+		panic(fmt.Sprintf("pf: a table for %d states", c.Limit))
+	}
 	if c.Limit == 0 {
 		c.Limit = DefaultLimit
 	}
