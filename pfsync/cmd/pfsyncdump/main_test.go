@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/softnet-go/softnet/pfsync/wire"
 )
 
 const captures = "../../testdata/"
@@ -50,9 +52,6 @@ func TestRun_TotalsAreTheGroundTruths(t *testing.T) {
 			type total struct{ Sections, Messages int }
 			var truth struct{ Totals map[string]map[string]total }
 			require.NoError(t, json.Unmarshal(b, &truth))
-			if filepath.Base(file) == "odd-packets.pcap" {
-				return // the other decoder has counted sections that are wrong, too
-			}
 			require.NotEmpty(t, truth.Totals)
 			got := map[string]map[string]total{}
 			for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
@@ -66,6 +65,14 @@ func TestRun_TotalsAreTheGroundTruths(t *testing.T) {
 					}
 					by[s.Action] = total{by[s.Action].Sections + 1, by[s.Action].Messages + s.Count}
 				}
+			}
+			if filepath.Base(file) == "odd-packets.pcap" {
+				// The other decoder has counted sections that are wrong, too: what is left
+				// is what the kernel answered.
+				const kernel = "10.9.0.1"
+				require.Len(t, truth.Totals[kernel], 5)
+				require.Equal(t, truth.Totals[kernel], got[kernel])
+				return
 			}
 			require.Equal(t, truth.Totals, got)
 		})
@@ -90,6 +97,22 @@ func TestRun_ForPeople(t *testing.T) {
 	} {
 		require.Contains(t, out, want)
 	}
+}
+
+// A key that says no family is of its state's, as pf takes it.
+func TestRun_KeyWithoutFamilyIsOfTheStates(t *testing.T) {
+	s := wire.State{AF: wire.AFInet, Proto: 6, Direction: wire.In}
+	s.Wire.Addr = [2][16]byte{{192, 0, 2, 1}, {198, 51, 100, 2}}
+	s.Wire.Port = [2]uint16{1024, 80}
+	s.Stack = s.Wire
+	require.NoError(t, s.CheckInsert())
+	p := s.Append(wire.AppendSubheader(wire.AppendHeader(nil), wire.INS, 1))
+	wire.Finish(p)
+	file := captured(t, [][]byte{datagram(p)})
+	_, out, _ := dumped(t, file)
+	require.Contains(t, out, "tcp 192.0.2.1:1024 198.51.100.2:80 in")
+	_, out, _ = dumped(t, "-json", file)
+	require.Contains(t, out, `"wire":{"addr":["192.0.2.1","198.51.100.2"],"port":[1024,80],"rdomain":0,"af":0}`)
 }
 
 func TestRun_SaysWhatItCannotRead(t *testing.T) {

@@ -125,7 +125,7 @@ func message(a wire.Action, b []byte) any {
 	case wire.INS, wire.UPD, wire.DEL:
 		s := wire.ParseState(b)
 		return state{
-			id: idOf(s.ID), IfName: s.IfName.String(), Wire: keyOf(&s.Wire), Stack: keyOf(&s.Stack),
+			id: idOf(s.ID), IfName: s.IfName.String(), Wire: keyOf(&s.Wire, s.AF), Stack: keyOf(&s.Stack, s.AF),
 			Src: peerOf(&s.Src), Dst: peerOf(&s.Dst), RtAddr: addr(s.RtAddr, s.AF),
 			Rule: number(s.Rule), Anchor: number(s.Anchor), NATRule: number(s.NATRule), Age: s.Age, Expire: s.Expire,
 			Packets: s.Packets, Bytes: s.Bytes, RTable: s.RTable, MaxMSS: s.MaxMSS, AF: s.AF, Proto: s.Proto,
@@ -167,8 +167,12 @@ func addr(a [16]byte, af uint8) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-func keyOf(k *wire.Key) key {
-	return key{[2]netip.Addr{addr(k.Addr[0], k.AF), addr(k.Addr[1], k.AF)}, k.Port, k.RDomain, k.AF}
+// keyOf reads a key of a state, whose family is the key's if that says none.
+func keyOf(k *wire.Key, af uint8) key {
+	if k.AF != 0 {
+		af = k.AF
+	}
+	return key{[2]netip.Addr{addr(k.Addr[0], af), addr(k.Addr[1], af)}, k.Port, k.RDomain, k.AF}
 }
 
 func peerOf(p *wire.Peer) peer {
